@@ -1,0 +1,1 @@
+"""The ground every slice stands on. Nothing in here knows a slice."""

@@ -1,0 +1,132 @@
+"""The database: SQLAlchemy Core over asyncio. What people want and what was last seen is kept here.
+
+SQLite in WAL mode by default. Readers never wait for a writer; a writer waits `database.busy_seconds` for another one,
+then Unavailable `database_busy` says so and nothing was written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from sqlalchemy import MetaData, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from madang.kernel.errors import MadangError, Unavailable
+
+# Every slice's tables register here; names of constraints are fixed so that migrations can name them on any database.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where records are kept."""
+
+    busy_seconds: Annotated[
+        float,
+        msgspec.Meta(gt=0, le=120, description="A write waits this long for another writer before it is refused."),
+    ] = 15.0
+    connections: Annotated[
+        int, msgspec.Meta(ge=1, le=64, description="Open connections at most; more requests wait their turn.")
+    ] = 5
+
+
+class DatabaseBusy(Unavailable):
+    code = "database_busy"
+    title = "The database is busy"
+
+
+class DatabaseFull(Unavailable):
+    code = "database_full"
+    title = "The disk of the database is full"
+
+
+class Database:
+    """Connections to one database; `read()` and `write()` each give a transaction."""
+
+    def __init__(self, file: Path, settings: DatabaseSettings) -> None:
+        self.file = file
+        self.url = f"sqlite+aiosqlite:///{file}"
+        self._busy_seconds = settings.busy_seconds
+        self.engine: AsyncEngine = create_async_engine(
+            self.url,
+            pool_size=settings.connections,
+            max_overflow=0,
+            pool_timeout=settings.busy_seconds,
+            connect_args={"timeout": settings.busy_seconds},
+        )
+        event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(self.engine.sync_engine, "begin", _begin)
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A consistent view of the records. Raises DatabaseBusy, DatabaseFull."""
+        async with self._errors(), self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is committed at the end of the block, rolled back on an exception.
+
+        It takes the write lock at once, so that what is read inside cannot have changed at the commit.
+        """
+        async with self._errors(), self.engine.connect() as plain:
+            connection = await plain.execution_options(madang_write=True)
+            async with connection.begin():
+                yield connection
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @contextlib.asynccontextmanager
+    async def _errors(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            known = self._known(str(error.orig))
+            if known is None:
+                raise
+            raise known from error
+        except TimeoutError as error:
+            raise self._busy() from error
+
+    def _known(self, message: str) -> MadangError | None:
+        if "locked" in message or "busy" in message:
+            return self._busy()
+        if "full" in message or "disk I/O" in message or "readonly" in message:
+            return DatabaseFull(
+                f"{self.file} cannot be written: {message}.",
+                hint="Free some space or make it writable; nothing is lost.",
+            )
+        return None
+
+    def _busy(self) -> DatabaseBusy:
+        return DatabaseBusy(
+            f"Another writer held it for {self._busy_seconds:g} s. Nothing was changed.",
+            hint="Try again in a moment.",
+            retry_after=2,
+        )
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver must not begin transactions on its own: _begin says when, and of which kind.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-4000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Any) -> None:
+    writes = connection.get_execution_options().get("madang_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,108 @@
+"""What every slice is handed when it is assembled: settings, database, live state, events, the site's secret."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from madang.kernel.claims import Claim
+from madang.kernel.database import Database, DatabaseSettings
+from madang.kernel.errors import SiteError
+from madang.kernel.events import Events
+from madang.kernel.live import EmbeddedLive
+from madang.kernel.loops import Loop
+from madang.kernel.settings import Settings
+
+
+class Ground:
+    """The things a process has one of."""
+
+    def __init__(self, settings: Settings, *, shared: bool = False) -> None:
+        """`shared`: other Madang processes of this host run on the same state folder."""
+        self.settings = settings
+        self.state_folder = prepare_state_folder(settings.state_folder)
+        self.secret = site_secret(self.state_folder / "secret.key")
+        self.database = Database(self.state_folder / "madang.sqlite3", settings[DatabaseSettings])
+        self.live = EmbeddedLive(self.state_folder / "live.sqlite3", shared=shared)
+        self.events = Events(self.live)
+
+    async def start(self) -> None:
+        await self.live.start()
+
+    async def stop(self) -> None:
+        await self.live.stop()
+        await self.database.close()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something an engine needs that is not on this machine, and the one command that brings it."""
+
+    what: str
+    command: str
+
+
+async def _nothing() -> None:
+    """The default of `start` and `stop`."""
+
+
+async def _always_ready() -> Sequence[str]:
+    return ()
+
+
+@dataclass
+class Parts:
+    """What a slice brings to a process."""
+
+    routes: Sequence[Any] = ()
+    loops: Sequence[Loop] = ()
+    start: Callable[[], Awaitable[None]] = _nothing
+    stop: Callable[[], Awaitable[None]] = _nothing
+    reasons_not_ready: Callable[[], Awaitable[Sequence[str]]] = _always_ready
+
+
+@dataclass(frozen=True)
+class Service:
+    """A part of Madang that runs alone (`madang serve NAME`) or with the others (`madang up`)."""
+
+    name: str
+    summary: str
+    assemble: Callable[[Ground], Parts]
+    settings: dict[str, type[Any]] = field(default_factory=dict)
+    claims: Callable[[Settings], Sequence[Claim]] = lambda _settings: ()
+    missing: Callable[[Settings], Sequence[Missing]] = lambda _settings: ()
+
+
+def prepare_state_folder(folder: Path) -> Path:
+    """Make the folder, for its owner only. Raises SiteError when it cannot be used."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        (folder / "logs").mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SiteError(
+            f"The state folder {folder} cannot be used: {error.strerror}.",
+            hint="Set site.state_folder (or MADANG_SITE_STATE_FOLDER) to a folder that this user can write.",
+        ) from error
+    return folder
+
+
+def site_secret(file: Path) -> bytes:
+    """The site's key, 32 bytes, made at the first start; two processes that start at once agree on one."""
+    if not file.exists():
+        # Written whole before it gets its name, so that a process which starts at the same time never reads half of it.
+        draft = file.with_name(f"{file.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)
+        draft.unlink()
+    secret = file.read_bytes()
+    if len(secret) != 32:
+        raise SiteError(f"{file} is damaged.", hint="Remove it; everybody will have to sign in again.")
+    return secret

@@ -1,0 +1,233 @@
+"""HTTP: the Litestar application out of the slices' parts, errors as problem details, security headers, health.
+
+/health says that the process is alive, /ready whether it can serve and if not why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, asgi, get
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from sqlalchemy import text
+
+from madang import __version__
+from madang.kernel import metrics
+from madang.kernel.errors import InvalidInput, MadangError, NotFound
+from madang.kernel.ground import Ground, Parts
+from madang.kernel.log import logger
+from madang.kernel.page import Page
+from madang.kernel.settings import HttpSettings
+
+log = logger("http")
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; font-src 'self'; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; "
+    "object-src 'none'; form-action 'self'"
+)
+SECURITY_HEADERS = [
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"clipboard-read=(self), clipboard-write=(self), camera=(), microphone=(), geolocation=()"),
+]
+
+
+class Problem(msgspec.Struct):
+    """RFC 9457 problem details as every error of this API has them."""
+
+    title: str
+    status: int
+    code: str
+    detail: str = ""
+    hint: str = ""
+    type: str = "about:blank"
+    instance: str = ""
+
+
+class Health(msgspec.Struct):
+    """The process is alive."""
+
+    alive: bool
+    version: str
+
+
+class Readiness(msgspec.Struct):
+    """Whether the process can serve; if not, why."""
+
+    ready: bool
+    reasons: list[str]
+
+
+def build_app(ground: Ground, parts: Sequence[Parts]) -> ASGIApp:
+    """The application of one process."""
+
+    async def start() -> None:
+        await ground.start()
+        for part in parts:
+            await part.start()
+        for loop in loops:
+            loop.start()
+
+    async def stop() -> None:
+        for loop in loops:
+            await loop.stop()
+        for part in reversed(parts):
+            await part.stop()
+        await ground.stop()
+
+    loops = [loop for part in parts for loop in part.loops]
+    app = Litestar(
+        route_handlers=[health, _ready_route(ground, parts), prometheus, _page_route(), *_routes(parts)],
+        exception_handlers={MadangError: known_error, HTTPException: framework_error, Exception: bug},
+        openapi_config=OpenAPIConfig(
+            title="Madang",
+            version=__version__,
+            description="Errors are RFC 9457 problem details with a stable `code` and a `hint`.",
+            path="/api",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
+        ),
+        on_startup=[start],
+        on_shutdown=[stop],
+        request_max_body_size=ground.settings[HttpSettings].largest_body_bytes,
+        logging_config=None,
+    )
+    return Edge(app)
+
+
+def _routes(parts: Sequence[Parts]) -> list[Any]:
+    return [route for part in parts for route in part.routes]
+
+
+class Edge:
+    """What every request passes first: security headers on every answer, and the request metrics."""
+
+    def __init__(self, app: Litestar) -> None:
+        self.litestar = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.litestar(scope, receive, send)
+            return
+        begin = time.perf_counter()
+        status = 500
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
+                if not any(name == b"cache-control" for name, _ in message["headers"]):
+                    message["headers"].append((b"cache-control", b"no-store"))
+            await send(message)
+
+        try:
+            await self.litestar(scope, receive, send_guarded)
+        finally:
+            route = scope.get("path_template") or "other"
+            metrics.requests.labels(scope["method"], route, str(status)).inc()
+            metrics.request_seconds.labels(route).observe(time.perf_counter() - begin)
+
+
+@get("/health", operation_id="health", summary="Whether the process is alive", tags=["ground"], sync_to_thread=False)
+def health() -> Health:
+    return Health(alive=True, version=__version__)
+
+
+@get("/metrics", include_in_schema=False, sync_to_thread=False)
+def prometheus() -> Response[bytes]:
+    body, kind = metrics.exposition()
+    return Response(body, headers={"content-type": kind})
+
+
+def _ready_route(ground: Ground, parts: Sequence[Parts]) -> Any:
+    @get("/ready", operation_id="ready", summary="Whether the process can serve, and if not why", tags=["ground"])
+    async def ready() -> Response[Readiness]:
+        reasons = [reason for part in parts for reason in await part.reasons_not_ready()]
+        try:
+            async with ground.database.read() as connection:
+                await connection.execute(text("SELECT 1"))
+        except MadangError as error:
+            reasons.append(f"{error.title}: {error.detail}")
+        return Response(Readiness(ready=not reasons, reasons=reasons), status_code=503 if reasons else 200)
+
+    return ready
+
+
+def _page_route() -> Any:
+    page = Page()
+
+    @asgi("/", is_mount=True, copy_scope=True)
+    async def serve_page(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 4404, "reason": "There is nothing here"})
+            return
+        path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or "/"
+        if path.startswith(("/api/", "/vncproxy/")) and path != "/api/docs":
+            answer_body = msgspec.json.encode(NotFound(hint="/api/docs lists what there is.").problem(path))
+            status, kind, cache = 404, "application/problem+json", "no-store"
+        elif scope["method"] not in ("GET", "HEAD"):
+            answer_body, status, kind, cache = b"", 405, "text/plain", "no-store"
+        else:
+            status, answer_body, kind, cache = await page.answer(path.rstrip("/") or "/")
+        headers = [
+            (b"content-type", kind.encode()),
+            (b"content-length", str(len(answer_body)).encode()),
+            (b"cache-control", cache.encode()),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer_body})
+
+    return serve_page
+
+
+def problem_response(error: MadangError, path: str) -> Response[Any]:
+    headers = {"retry-after": str(max(1, round(error.retry_after)))} if error.retry_after is not None else {}
+    return Response(
+        error.problem(path), status_code=error.status, media_type="application/problem+json", headers=headers
+    )
+
+
+def known_error(request: Request[Any, Any, Any], error: MadangError) -> Response[Any]:
+    if error.status >= 500:
+        log.warning("request failed", code=error.code, detail=error.detail, path=request.url.path)
+    return problem_response(error, request.url.path)
+
+
+def framework_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """What the framework refuses before a slice sees it, in the same form as everything else."""
+    if isinstance(error, ValidationException) or error.status_code == 400:
+        return problem_response(_invalid(error), request.url.path)
+    titles = {404: "There is nothing here", 405: "This cannot be done here", 413: "This is too large"}
+    shown = MadangError(title=titles.get(error.status_code, str(error.detail)[:200]), code=f"http_{error.status_code}")
+    body = shown.problem(request.url.path) | {"status": error.status_code}
+    return Response(
+        body, status_code=error.status_code, media_type="application/problem+json", headers=error.headers or {}
+    )
+
+
+def _invalid(error: HTTPException) -> InvalidInput:
+    extra = error.extra if isinstance(error.extra, list) else []
+    fields = [{"field": str(item.get("key", "")), "message": str(item.get("message", ""))} for item in extra]
+    said = "; ".join(f"{item['field']}: {item['message']}".removeprefix(": ") for item in fields)
+    return InvalidInput(said or str(error.detail)[:300], fields=fields)
+
+
+def bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    metrics.bugs.labels("http").inc()
+    log.error("request failed unexpectedly", path=request.url.path, exc_info=error)
+    shown = MadangError(
+        "The portal met an error that it did not expect; it is in its log.",
+        hint="Try again; if it stays, tell the site's operator what you did.",
+    )
+    return problem_response(shown, request.url.path)
