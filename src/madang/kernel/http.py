@@ -14,7 +14,6 @@ from litestar import Litestar, MediaType, Request, Response, asgi, get
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy import text
 
 from madang import __version__
@@ -69,7 +68,7 @@ class Readiness(msgspec.Struct):
     reasons: list[str]
 
 
-def build_app(ground: Ground, parts: Sequence[Parts]) -> ASGIApp:
+def build_app(ground: Ground, parts: Sequence[Parts]) -> Edge:
     """The application of one process."""
 
     async def start() -> None:
@@ -115,14 +114,14 @@ class Edge:
     def __init__(self, app: Litestar) -> None:
         self.litestar = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self.litestar(scope, receive, send)
             return
         begin = time.perf_counter()
         status = 500
 
-        async def send_guarded(message: Message) -> None:
+        async def send_guarded(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -168,7 +167,7 @@ def _page_route() -> Any:
     page = Page()
 
     @asgi("/", is_mount=True, copy_scope=True)
-    async def serve_page(scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve_page(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 4404, "reason": "There is nothing here"})
             return
@@ -231,3 +230,12 @@ def bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         hint="Try again; if it stays, tell the site's operator what you did.",
     )
     return problem_response(shown, request.url.path)
+
+
+async def refuse_plain_http(scope: Any, send: Any) -> None:
+    """The answer to a plain request on a WebSocket's path."""
+    error = MadangError("This address speaks WebSocket.", code="http_426", title="This cannot be done here")
+    body = msgspec.json.encode(error.problem(scope["path"]) | {"status": 426})
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 426, "headers": [*headers, (b"upgrade", b"websocket")]})
+    await send({"type": "http.response.body", "body": body})

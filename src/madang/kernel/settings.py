@@ -22,6 +22,8 @@ Section = TypeVar("Section", bound=msgspec.Struct)
 
 ENVIRONMENT_PREFIX = "MADANG_"
 CONFIG_VARIABLE = "MADANG_CONFIG"
+# Variables of this prefix that are no settings: they belong to the command line (cli/client.py) and to sessions.
+OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "MADANG_TOKEN", "MADANG_URL", "MADANG_PERSON", "MADANG_SESSION"})
 
 
 def as_root() -> bool:
@@ -143,7 +145,7 @@ def load(kinds: Mapping[str, type[msgspec.Struct]], environ: Mapping[str, str] |
         _refuse_unknown(content, _fields(kinds[section]), f"{file}: [{section}]", "key")
         sources |= {(section, key): f"{file}: [{section}] {key}" for key in content}
     for name, text in environ.items():
-        if name.startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE:
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in OTHER_VARIABLES:
             section, key = _split_variable(name, kinds)
             values.setdefault(section, {})[key] = _value_of(text, _fields(kinds[section])[key])
             sources[section, key] = f"environment: {name}"

@@ -1,0 +1,86 @@
+"""The command line's way to a running portal: its HTTP API with a personal API token.
+
+The token comes from MADANG_TOKEN, or from ~/.config/madang/token. Without one, who may read the portal's own state
+folder (its Unix user, or root) gets a token that lasts as long as the command, for `MADANG_PERSON` or else for the
+first administrator. MADANG_URL names another portal than this machine's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from madang.cli.ground import open_ground
+from madang.identity.people import People
+from madang.identity.tokens import Tokens
+from madang.kernel.errors import MadangError, NotSignedIn, Unavailable
+from madang.services import load_settings
+
+TIMEOUT_SECONDS = 30.0
+
+
+class Refused(MadangError):
+    """What the portal answered, as it said it."""
+
+
+class PortalClient:
+    """A context in which the portal can be asked. Raises MadangError for whatever goes wrong."""
+
+    def __init__(self) -> None:
+        self.url = os.environ.get("MADANG_URL") or load_settings().public_url
+        self._borrowed: str | None = None
+
+    def __enter__(self) -> Self:
+        headers = {"authorization": f"Bearer {self._token()}"}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+        if self._borrowed:
+            asyncio.run(_give_back(self._borrowed))
+
+    def get(self, path: str, **more: Any) -> Any:
+        return self._ask("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> Any:
+        return self._ask("POST", path, **more)
+
+    def delete(self, path: str) -> Any:
+        return self._ask("DELETE", path)
+
+    def _ask(self, method: str, path: str, **more: Any) -> Any:
+        try:
+            answer = self._http.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise Unavailable(
+                f"No portal answers at {self.url}: {error}.", hint="Start it with `madang up`, or set MADANG_URL."
+            ) from error
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        try:
+            problem = answer.json()
+        except ValueError:
+            problem = {"title": f"The portal answered {answer.status_code}"}
+        raise Refused(problem.get("detail", ""), title=problem.get("title"), hint=problem.get("hint", ""))
+
+    def _token(self) -> str:
+        if token := os.environ.get("MADANG_TOKEN"):
+            return token
+        file = Path(os.environ.get("XDG_CONFIG_HOME", str(Path.home() / ".config"))) / "madang/token"
+        if file.is_file():
+            return file.read_text(encoding="utf-8").strip()
+        if not os.access(load_settings().state_folder, os.R_OK | os.W_OK):
+            raise NotSignedIn(
+                "No API token is set.",
+                hint=f"Make one in the page under My account, and put it into {file} (mode 0600) or MADANG_TOKEN.",
+            )
+        token, self._borrowed = asyncio.run(_borrow(os.environ.get("MADANG_PERSON")))
+        return token

@@ -1,0 +1,106 @@
+"""`madang desktops`: one's own desktops, through the portal's API."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from madang.cli.client import PortalClient
+from madang.cli.ground import out
+
+app = typer.Typer(help="Desktops: list, start, open, end.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="Id of a desktop, as `madang desktops list` shows it.")]
+POLL_SECONDS = 0.2
+
+
+@app.command("list")
+def list_desktops(
+    everybody: Annotated[bool, typer.Option("--all", help="Of all people (operators).")] = False,
+    ended: Annotated[bool, typer.Option(help="Also those that ended lately.")] = False,
+) -> None:
+    """List desktops."""
+    with PortalClient() as client:
+        found = client.get("/api/vnc/sessions", params={"ended": ended, "all": everybody})
+    if not found:
+        out.print("No desktops. `madang desktops start` starts one.")
+        return
+    table = Table("id", "name", "state", "owner", "node", "memory", "since")
+    for session in found:
+        state = "unknown" if session["unknown_since"] else session["state"]
+        memory = (session["pulse"] or {}).get("memory_bytes")
+        shown = f"{memory / 1e6:.0f} MB" if memory else ""
+        table.add_row(
+            session["id"],
+            session["name"],
+            state,
+            session["owner"]["name"],
+            session["node"],
+            shown,
+            session["created_at"],
+        )
+    out.print(table)
+
+
+@app.command()
+def start(
+    name: Annotated[str, typer.Option(help="What to call it.")] = "",
+    size: Annotated[str, typer.Option(help="Width and height, as in 1440x900.")] = "",
+    hours: Annotated[float | None, typer.Option(min=0.02, help="It ends after so many hours.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until it is ready.")] = True,
+) -> None:
+    """Start a desktop."""
+    wish: dict[str, Any] = {"name": name}
+    if size:
+        width, _, height = size.lower().partition("x")
+        if not (width.isdecimal() and height.isdecimal()):
+            raise typer.BadParameter("a size is written as 1440x900", param_hint="--size")
+        wish |= {"width": int(width), "height": int(height)}
+    if hours is not None:
+        wish["time_limit_seconds"] = round(hours * 3600)
+    with PortalClient() as client:
+        session = client.post("/api/vnc/sessions", json=wish)
+        out.print(f"Desktop {session['id']} asked for.")
+        if wait:
+            _wait(client, session["id"])
+        else:
+            out.print(f"  {client.url}/desktops/{session['id']}", soft_wrap=True)
+
+
+def _wait(client: PortalClient, session_id: str) -> None:
+    told: set[str] = set()
+    while True:
+        session = client.get(f"/api/vnc/sessions/{session_id}")
+        for stage in session["stages"]:
+            if stage["seconds"] is not None and stage["name"] not in told:
+                told.add(stage["name"])
+                out.print(f"  {stage['name']:<16} {stage['seconds']:.2f} s", highlight=False)
+        if session["state"] == "ready":
+            out.print(f"Ready: {client.url}/desktops/{session_id}", soft_wrap=True)
+            return
+        if session["state"] in ("failed", "ended", "ending"):
+            failure = session["failure"] or {"title": "It was ended.", "detail": "", "hint": ""}
+            out.print(f"[bold red]{failure['title']}[/] {failure['detail']}\n  {failure['hint']}", soft_wrap=True)
+            raise typer.Exit(1)
+        time.sleep(POLL_SECONDS)
+
+
+@app.command("open")
+def open_desktop(session_id: Id) -> None:
+    """Print the address of a desktop, and open it in the browser of this machine when there is one."""
+    with PortalClient() as client:
+        session = client.get(f"/api/vnc/sessions/{session_id}")
+        url = f"{client.url}/desktops/{session['id']}"
+    out.print(url, soft_wrap=True)
+    typer.launch(url)
+
+
+@app.command()
+def end(session_id: Id) -> None:
+    """End a desktop; one that is over is removed from the list."""
+    with PortalClient() as client:
+        ending = client.delete(f"/api/vnc/sessions/{session_id}")
+    out.print("Ending." if ending else "Removed from the list.")

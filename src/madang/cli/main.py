@@ -1,0 +1,48 @@
+"""`madang`: the commands."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from madang import __version__
+from madang.kernel.errors import MadangError
+
+app = typer.Typer(
+    name="madang",
+    help="Remote desktops, machines, classes and jobs on machines you own.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def run() -> None:
+    """The entry point. Groups are mounted here so that each command loads only what it needs."""
+    from madang.cli import desktops, ground, people, site
+
+    app.add_typer(people.app, name="people")
+    app.add_typer(desktops.app, name="desktops")
+    site.mount(app)
+    try:
+        app()
+    except MadangError as error:
+        ground.show(error)
+        raise SystemExit(1) from None
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.command()
+def openapi(indent: Annotated[int, typer.Option(help="Spaces of indentation.")] = 2) -> None:
+    """Print the OpenAPI description of the API."""
+    from madang.cli.ground import run as run_async
+    from madang.cli.site import describe_api
+
+    typer.echo(json.dumps(run_async(describe_api), indent=indent, ensure_ascii=False))

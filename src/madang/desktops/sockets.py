@@ -1,0 +1,156 @@
+"""WebSockets of desktops: the door for browsers and the link of agents."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import asgi
+from madang.identity.sign_on import SignOn, Visitor
+
+from madang.desktops.links import Links
+from madang.desktops.model import Session
+from madang.desktops.service import Desktops
+from madang.desktops.supervisor import Supervisor, digest
+from madang.doors import handover, tickets
+from madang.doors.counters import Counters
+from madang.doors.open_doors import OpenDoor, OpenDoors
+from madang.doors.pump import End, pump
+from madang.kernel.errors import Conflict, MadangError, NotFound, NotSignedIn, Unavailable
+from madang.kernel.http import refuse_plain_http
+from madang.kernel.log import logger
+from madang.kernel.sockets import Closed, WebSocket
+
+log = logger("desktops")
+DOOR = "door.sock"
+
+# Close codes of the door; the page tells by them whether to come back (docs/architecture.md).
+SESSION_ENDED = 4001
+NO_LONGER_ALLOWED = 4003
+ENGINE_LOST = 1011
+
+
+class NotReady(Conflict):
+    code = "session_not_ready"
+    title = "The desktop cannot be looked at yet"
+
+
+class Doors:
+    """Lets the owner of a session through to its engine."""
+
+    def __init__(self, desktops: Desktops, sign_on: SignOn, door_seconds: float) -> None:
+        self.open = OpenDoors()
+        self._desktops = desktops
+        self._sign_on = sign_on
+        self._door_seconds = door_seconds
+        self._counters = Counters(desktops.service)
+
+    async def serve(self, web_socket: WebSocket, session_id: str) -> None:
+        try:
+            visitor = await self._sign_on.socket_visitor(web_socket.headers)
+            session = await self._desktops.get(visitor, session_id)
+            if session.person_id != visitor.person.id:
+                # Operators see the list of all sessions, never into somebody's desktop.
+                raise NotFound(f"There is no desktop {session_id!r} of yours.", code="session_not_found")
+            engine = await self._engine(session)
+        except MadangError as error:
+            self._counters.refused(error.code)
+            await web_socket.refuse(error)
+            return
+        door = OpenDoor(web_socket, session.id, visitor.person.id, visitor.sign_in)
+        offered = web_socket.scope.get("subprotocols", ())
+        code, reason = ENGINE_LOST, "the desktop does not answer"
+        try:
+            await web_socket.accept("binary" if "binary" in offered else None)
+            with self.open.register(door), self._counters.connections.track_inprogress():
+                self._counters.opened.inc()
+                if await pump(web_socket, engine, self._counters) is End.ENGINE:
+                    code, reason = await self._why(visitor, session.id)
+        except asyncio.CancelledError:
+            if door.closing is None:
+                raise
+            code, reason = door.closing
+        finally:
+            engine.close()
+        await web_socket.close(code, reason)
+
+    async def _engine(self, session: Session) -> Any:
+        if not session.has_door or session.door_key is None or session.folder is None:
+            raise NotReady(
+                "It is over." if session.over else "It is still starting.",
+                hint="Start a new one." if session.over else "Try again in a moment.",
+                state=session.state.value,
+            )
+        try:
+            uid = os.geteuid() if session.account is None else pwd.getpwnam(session.account).pw_uid
+            ticket = tickets.issue(session.door_key, session.id)
+            return await handover.take(Path(session.folder) / DOOR, ticket, uid, timeout_seconds=self._door_seconds)
+        except KeyError as error:
+            raise Unavailable(f"There is no Unix account {session.account} any more.", code="account_gone") from error
+        except handover.DoorError as error:
+            log.warning("door did not open", session=session.id, code=error.code, reason=str(error))
+            raise Unavailable(
+                "Its agent does not open the door.", code=error.code, hint="It is tried again by itself.", retry_after=1
+            ) from error
+
+    async def _why(self, visitor: Visitor, session_id: str) -> tuple[int, str]:
+        """Why the engine closed: mostly the session is ending, which its agent says a moment later."""
+        for _ in range(10):
+            try:
+                session = await self._desktops.get(visitor, session_id)
+            except MadangError:
+                return SESSION_ENDED, "the desktop is over"
+            if session.over or not session.wanted:
+                return SESSION_ENDED, "the desktop is over"
+            await asyncio.sleep(0.1)
+        return ENGINE_LOST, "the desktop does not answer"
+
+
+def door_route(path: str, doors: Doors) -> Any:
+    """The WebSocket that carries a desktop to its owner's browser."""
+
+    @asgi(path, is_mount=True, copy_scope=True)
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        session_id = scope["path"].strip("/").rpartition("/")[2]
+        if scope["type"] == "websocket":
+            await doors.serve(WebSocket(scope, receive, send), session_id)
+            return
+        await refuse_plain_http(scope, send)
+
+    return serve
+
+
+def agent_route(path: str, desktops: Desktops, links: Links, supervisor: Supervisor) -> Any:
+    """The WebSocket on which agents report; each proves itself by the secret of its session."""
+
+    @asgi(path, is_mount=True, copy_scope=True)
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            await refuse_plain_http(scope, send)
+            return
+        web_socket = WebSocket(scope, receive, send)
+        session = await desktops.store.get(scope["path"].strip("/").rpartition("/")[2])
+        if session is None:
+            await web_socket.refuse(NotFound("There is no such session.", code="session_not_found"))
+            return
+        secret = web_socket.headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(digest(secret), session.agent_secret_hash or ""):
+            await web_socket.refuse(NotSignedIn("This is not the session's agent.", code="agent_unknown"))
+            return
+        await web_socket.accept()
+        try:
+            await links.serve(session.id, web_socket, supervisor.take_report)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            log.warning("an agent sent nonsense", session=session.id, reason=str(error))
+            await web_socket.close(1008, "not a report")
+        except Closed:
+            return
+        finally:
+            supervisor.wake(session.id)
+
+    return serve

@@ -1,0 +1,248 @@
+"""Carries sessions on: looks at reality, decides by the model's rules, takes the step."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from madang.compute.launcher import Launcher, LaunchFailed, Placement
+from madang.compute.order import AgentOrder, Instruction, Report, Stage
+from madang.desktops.links import Links
+from madang.desktops.model import FAILURES, Decision, Patience, Session, Sight, State, Step, decide, finished, reported
+from madang.desktops.service import Desktops
+from madang.desktops.store import Stale
+from madang.kernel import clock
+from madang.kernel.errors import Failure, MadangError
+from madang.kernel.log import logger
+from madang.kernel.loops import Loop
+
+log = logger("desktops")
+FORGET_SECONDS = 60.0
+
+
+class Supervisor:
+    """The loop over one service's sessions, and the place where agents' reports arrive."""
+
+    def __init__(
+        self,
+        desktops: Desktops,
+        launcher: Launcher,
+        links: Links,
+        patience: Patience,
+        order: Callable[[Session, str, str], AgentOrder],
+        *,
+        look_seconds: float,
+        pulse_seconds: float,
+        viewers: Callable[[str], int],
+        close_doors: Callable[[str], None],
+    ) -> None:
+        """`order(session, agent_secret, door_key)` makes the order for an agent."""
+        self._desktops = desktops
+        self._launcher = launcher
+        self._links = links
+        self._patience = patience
+        self._order = order
+        self._pulse_seconds = pulse_seconds
+        self._viewers = viewers
+        self._close_doors = close_doors
+        self._launching: set[str] = set()
+        self._steps: dict[str, asyncio.Task[None]] = {}
+        self._forgot_at = 0.0
+        self.loop = Loop(desktops.service, self.cycle, look_seconds)
+
+    async def start(self) -> None:
+        self._desktops.wake = self.wake
+        self._launcher.on_exit = self.wake
+        for session in await self._desktops.store.running():
+            if placement := placement_of(session):
+                await self._launcher.adopt(session.id, placement)
+
+    async def stop(self) -> None:
+        for task in tuple(self._steps.values()):
+            task.cancel()
+        await asyncio.gather(*self._steps.values(), return_exceptions=True)
+
+    def wake(self, session_id: str) -> None:
+        """Look at this session now."""
+        self._run(session_id, self._look_again(session_id))
+
+    async def cycle(self) -> str:
+        """Look at every session that is not over."""
+        running = await self._desktops.store.running()
+        for session in running:
+            if session.id not in self._steps:
+                decision = await self._decide(session)
+                if decision.step is not Step.NOTHING:
+                    self._run(session.id, self._take_step(session, decision))
+        if time.monotonic() - self._forgot_at > FORGET_SECONDS:
+            self._forgot_at = time.monotonic()
+            before = clock.now() - self._desktops.limits.retention_seconds
+            await self._desktops.forget(await self._desktops.store.forget(ended_before=before), None)
+        return ""
+
+    def _run(self, session_id: str, work: Coroutine[Any, Any, None]) -> None:
+        """Steps of one session follow each other, those of several go side by side."""
+        before = self._steps.get(session_id)
+
+        async def step() -> None:
+            if before:
+                await asyncio.gather(before, return_exceptions=True)
+            try:
+                await work
+            except Stale:
+                self.loop.wake()
+            except MadangError as error:
+                log.warning("step failed", session=session_id, code=error.code, detail=error.detail)
+            except Exception:
+                log.exception("step failed", session=session_id)
+            finally:
+                if self._steps.get(session_id) is task:
+                    del self._steps[session_id]
+
+        task = asyncio.create_task(step())
+        self._steps[session_id] = task
+
+    async def _look_again(self, session_id: str) -> None:
+        session = await self._desktops.store.get(session_id)
+        if session is None or session.over:
+            return
+        if session.state is State.REQUESTED and session.wanted:
+            await self._launch(session)
+        else:
+            await self._take_step(session, await self._decide(session))
+
+    async def _decide(self, session: Session) -> Decision:
+        linked, seen_at = self._links.linked(session.id), self._links.seen_at(session.id)
+        placement = placement_of(session)
+        process: bool | None = None
+        if placement and not linked:
+            process = await self._launcher.alive(placement)
+        sight = Sight(seen_at=seen_at, linked=linked, process=process, launching=session.id in self._launching)
+        return decide(session, sight, clock.now(), self._patience)
+
+    async def _take_step(self, session: Session, decision: Decision) -> None:
+        match decision.step:
+            case Step.LAUNCH:
+                await self._launch(session)
+            case Step.ASK_TO_END:
+                await self._ask_to_end(session, decision.why)
+            case Step.FINISH:
+                await self._finish(session, decision.why, None)
+            case Step.FAIL:
+                await self._finish(session, decision.why, FAILURES[decision.why])
+            case Step.MARK_UNKNOWN:
+                log.info("session unknown", session=session.id)
+                await self._desktops.change(session, unknown_since=self._links.seen_at(session.id))
+            case Step.MARK_SEEN:
+                await self._desktops.change(session, unknown_since=None)
+
+    async def _launch(self, session: Session) -> None:
+        if session.id in self._launching:
+            return
+        self._launching.add(session.id)
+        try:
+            now = clock.now()
+            agent_secret, door_key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+            request = Stage("request", session.created_at, round(now - session.created_at, 3))
+            session = await self._desktops.change(
+                session,
+                state=State.STARTING,
+                launched_at=now,
+                ends_at=now + session.time_limit_seconds,
+                folder=str(self._launcher.folder(session.id)),
+                stages=(request, Stage("agent", now)),
+                agent_secret_hash=digest(agent_secret),
+                door_key=door_key,
+            )
+            try:
+                await self._launcher.prepare()
+                placement = await self._launcher.start(self._order(session, agent_secret, door_key))
+            except LaunchFailed as error:
+                await self._over(session, "failed", error.failure)
+                return
+            await self._store_placement(session.id, placement)
+        finally:
+            self._launching.discard(session.id)
+
+    async def _store_placement(self, session_id: str, placement: Placement) -> None:
+        """The agent's first report says the same; whichever comes first is stored."""
+        for _ in range(3):
+            session = await self._desktops.store.get(session_id)
+            if session is None or session.pid == placement.pid:
+                return
+            try:
+                await self._desktops.change(
+                    session, node=placement.node, pid=placement.pid, pid_started=placement.pid_started
+                )
+            except Stale:
+                continue
+            return
+
+    async def _ask_to_end(self, session: Session, reason: str) -> None:
+        """Over the link; an agent that is not connected is ended by force when its time is over (`decide`)."""
+        if session.wanted:
+            await self._desktops.want_end(session, reason)  # which looks at it again
+        else:
+            await self._links.tell(session.id, Instruction("end", reason))
+
+    async def _finish(self, session: Session, reason: str, failure: Failure | None) -> None:
+        """End by force whatever is left, then record the end."""
+        if session.folder is not None:
+            folder = Path(session.folder)
+            if not await self._launcher.sweep(session.id, session.account, folder, session.display):
+                log.warning("something of a session could not be removed", session=session.id)
+        await self._over(session, reason, failure)
+
+    async def _over(self, session: Session, reason: str, failure: Failure | None) -> None:
+        await self._desktops.change(session, **finished(session, reason, clock.now(), failure))
+        await self._after_end(session.id)
+        log.info("session over", session=session.id, reason=reason, code=failure.code if failure else "")
+
+    async def _after_end(self, session_id: str) -> None:
+        self._close_doors(session_id)
+        self._links.forget(session_id)
+        await self._desktops.pulses.delete(session_id)
+
+    async def take_report(self, session_id: str, report: Report) -> Instruction | None:
+        """Store what an agent says; gives what to tell it."""
+        for _ in range(5):
+            session = await self._desktops.store.get(session_id)
+            if session is None or session.over:
+                over = report.state in ("ended", "failed")
+                return Instruction("bye") if over else Instruction("end", "unknown session")
+            if report.pulse is not None:
+                await self._desktops.pulses.put(
+                    session_id, report.pulse, self._viewers(session_id), self._pulse_seconds
+                )
+            changes = reported(session, report, clock.now())
+            try:
+                if changes:
+                    session = await self._desktops.change(session, **changes)
+                elif report.pulse is not None:
+                    await self._desktops.tell(session)
+            except Stale:
+                continue
+            if session.over:
+                await self._after_end(session_id)
+                return Instruction("bye")
+            return (
+                None
+                if session.wanted or report.state == "ending"
+                else Instruction("end", session.end_reason or "asked")
+            )
+        return None
+
+
+def placement_of(session: Session) -> Placement | None:
+    if session.pid is None or session.node is None:
+        return None
+    return Placement(session.node, session.pid, session.pid_started or 0)
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

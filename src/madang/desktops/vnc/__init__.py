@@ -1,0 +1,1 @@
+"""Desktops over VNC."""

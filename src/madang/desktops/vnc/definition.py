@@ -1,0 +1,140 @@
+"""The service `vnc`: desktops over VNC, started by the local launcher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from madang.identity.audit import Audit
+from madang.identity.sign_on import SignOn
+
+from madang.compute.local import LocalLauncher
+from madang.compute.order import AgentOrder
+from madang.desktops.agent.preflight import COMPANIONS, PROGRAMS, find
+from madang.desktops.links import Links
+from madang.desktops.model import Patience, Session
+from madang.desktops.routes import router
+from madang.desktops.service import Desktops, Limits
+from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, agent_route, door_route
+from madang.desktops.supervisor import Supervisor
+from madang.desktops.vnc.settings import VncSettings, claims, session_folder
+from madang.kernel.events import Event
+from madang.kernel.ground import Ground, Missing, Parts, Service
+from madang.kernel.settings import HttpSettings, Settings, as_root
+
+AGENT = "madang.desktops.agent"
+
+
+def missing(_settings: Settings) -> Sequence[Missing]:
+    """What VNC desktops need and this machine lacks."""
+    lacking = [program for program in PROGRAMS if find(program) is None]
+    if not lacking:
+        return ()
+    packages = sorted({*(PROGRAMS[program] for program in lacking), *COMPANIONS})
+    command = f"apt-get install --no-install-recommends {' '.join(packages)}"
+    return [Missing(", ".join(lacking), command if as_root() else f"sudo {command}")]
+
+
+def assemble(ground: Ground) -> Parts:
+    settings = ground.settings[VncSettings]
+    sign_on = SignOn(ground)
+    launcher = LocalLauncher(
+        folder_root=Path(session_folder(ground.settings)),
+        log_folder=ground.state_folder / "logs",
+        agent_module=AGENT,
+    )
+    links = Links()
+    desktops = Desktops(ground, "vnc", limits(settings), launcher, Audit(ground))
+    doors = Doors(desktops, sign_on, settings.door_seconds)
+    supervisor = Supervisor(
+        desktops,
+        launcher,
+        links,
+        Patience(launch=2.0, start=settings.start_seconds, silent=settings.silent_seconds, end=settings.end_seconds),
+        lambda session, agent_secret, door_key: order(ground.settings, session, agent_secret, door_key),
+        look_seconds=settings.look_seconds,
+        pulse_seconds=settings.heartbeat_seconds + settings.silent_seconds,
+        viewers=doors.open.viewers,
+        close_doors=lambda session: doors.open.close_where(
+            lambda door: door.session == session, SESSION_ENDED, "the desktop is over"
+        ),
+    )
+    _close_doors_of_people_who_left(ground, doors)
+
+    async def stop() -> None:
+        await supervisor.stop()
+        launcher.close()
+
+    return Parts(
+        routes=[
+            router(desktops, sign_on, lambda: missing(ground.settings)),
+            door_route("/vncproxy", doors),
+            agent_route("/api/vnc/agents", desktops, links, supervisor),
+        ],
+        loops=[supervisor.loop],
+        start=supervisor.start,
+        stop=stop,
+    )
+
+
+def _close_doors_of_people_who_left(ground: Ground, doors: Doors) -> None:
+    async def signed_out(event: Event) -> None:
+        said = msgspec.json.decode(event.data)
+        person, sign_in = said["person"], said.get("sign_in")
+        doors.open.close_where(
+            lambda door: door.person == person and sign_in in (None, door.sign_in),
+            NO_LONGER_ALLOWED,
+            "you are signed out",
+        )
+
+    ground.events.on("person.signed_out", signed_out)
+    ground.events.on("person.disabled", signed_out)
+
+
+def limits(settings: VncSettings) -> Limits:
+    return Limits(
+        width=settings.width,
+        height=settings.height,
+        largest_width=settings.largest_width,
+        largest_height=settings.largest_height,
+        time_limit_seconds=settings.time_limit_seconds,
+        longest_time_limit_seconds=settings.longest_time_limit_seconds,
+        sessions_per_person=settings.sessions_per_person,
+        retention_seconds=settings.retention_hours * 3600,
+    )
+
+
+def order(settings: Settings, session: Session, agent_secret: str, door_key: str) -> AgentOrder:
+    """What the agent of a session is told."""
+    vnc, http = settings[VncSettings], settings[HttpSettings]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(http.host, http.host)
+    assert session.folder is not None
+    return AgentOrder(
+        session=session.id,
+        service="vnc",
+        account=session.account,
+        folder=session.folder,
+        portal=f"http://{host}:{http.port}",
+        agent_secret=agent_secret,
+        door_key=door_key,
+        displays=(vnc.first_display, vnc.last_display),
+        width=session.width,
+        height=session.height,
+        ends_at=session.ends_at,
+        heartbeat_seconds=vnc.heartbeat_seconds,
+        start_seconds=vnc.start_seconds,
+        minimum_free_bytes=vnc.minimum_free_bytes,
+        log_bytes=vnc.log_bytes,
+    )
+
+
+vnc = Service(
+    name="vnc",
+    summary="Desktops over VNC (TigerVNC, XFCE)",
+    assemble=assemble,
+    settings={"vnc": VncSettings},
+    claims=claims,
+    missing=missing,
+)

@@ -1,0 +1,85 @@
+"""Settings and claims of desktops over VNC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from madang.kernel.claims import Claim, Range
+from madang.kernel.settings import Settings, as_root
+
+ROUTES = ("/vnc", "/vncproxy/", "/api/vnc/")
+LIVE_PREFIX = "vnc:session:"
+# Kept for native clients and their listeners on the nodes; nothing listens there by default.
+PORTS = (Range(5900, 5999), Range(6900, 6999))
+
+
+class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Desktops over VNC."""
+
+    first_display: Annotated[int, msgspec.Meta(ge=1, le=999, description="First X display of the service's range.")] = 1
+    last_display: Annotated[int, msgspec.Meta(ge=1, le=999, description="Last X display of the service's range.")] = 9
+    folder: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=70,
+            description="Where sessions have their folders. Empty: /scratch/vnc_sandboxes as root, vnc_sandboxes in "
+            "the state folder otherwise. Keep it short: paths of sockets hold few characters.",
+        ),
+    ] = ""
+    sessions_per_person: Annotated[
+        int, msgspec.Meta(ge=1, le=1000, description="Running desktops that one person may have.")
+    ] = 3
+    width: Annotated[int, msgspec.Meta(ge=320, le=7680, description="Width of a new desktop (pixels).")] = 1440
+    height: Annotated[int, msgspec.Meta(ge=240, le=4320, description="Height of a new desktop (pixels).")] = 900
+    largest_width: Annotated[int, msgspec.Meta(ge=320, le=7680, description="Largest width (pixels).")] = 3840
+    largest_height: Annotated[int, msgspec.Meta(ge=240, le=4320, description="Largest height (pixels).")] = 2160
+    time_limit_seconds: Annotated[
+        int, msgspec.Meta(ge=60, le=31_536_000, description="A new desktop ends after so long unless chosen otherwise.")
+    ] = 28_800
+    longest_time_limit_seconds: Annotated[
+        int, msgspec.Meta(ge=60, le=31_536_000, description="The longest time a person may choose.")
+    ] = 86_400
+    start_seconds: Annotated[float, msgspec.Meta(gt=0, description="A start that takes longer has failed.")] = 30.0
+    heartbeat_seconds: Annotated[
+        float, msgspec.Meta(gt=0, description="An agent reports this often when nothing changes.")
+    ] = 5.0
+    silent_seconds: Annotated[
+        float, msgspec.Meta(gt=0, description="An agent that was not heard for so long is shown as unknown.")
+    ] = 12.0
+    end_seconds: Annotated[
+        float, msgspec.Meta(gt=0, description="An agent gets this long to end its session before it is ended by force.")
+    ] = 10.0
+    look_seconds: Annotated[float, msgspec.Meta(gt=0, description="The loop looks at all sessions this often.")] = 3.0
+    door_seconds: Annotated[float, msgspec.Meta(gt=0, description="A door has to open within this time.")] = 5.0
+    retention_hours: Annotated[
+        float, msgspec.Meta(gt=0, description="Ended desktops and their logs are kept so long.")
+    ] = 24.0
+    minimum_free_bytes: Annotated[
+        int, msgspec.Meta(ge=0, description="Free space that home and session folder need for a start (bytes).")
+    ] = 50_000_000
+    log_bytes: Annotated[
+        int, msgspec.Meta(ge=4096, description="Programs of a session may write this much into its log (bytes).")
+    ] = 1_000_000
+
+
+def session_folder(settings: Settings) -> str:
+    """The folder root in force."""
+    chosen = settings[VncSettings].folder
+    if chosen:
+        return chosen
+    return "/scratch/vnc_sandboxes" if as_root() else str(settings.state_folder / "vnc_sandboxes")
+
+
+def claims(settings: Settings) -> Sequence[Claim]:
+    vnc = settings[VncSettings]
+    stated: list[tuple[str, Range | str]] = [
+        ("display", Range(vnc.first_display, vnc.last_display)),
+        *(("port", ports) for ports in PORTS),
+        ("key", LIVE_PREFIX + "*"),
+        ("folder", session_folder(settings)),
+        *(("route", route) for route in ROUTES),
+    ]
+    return [Claim("vnc", kind, what) for kind, what in stated]

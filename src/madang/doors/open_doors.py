@@ -1,0 +1,50 @@
+"""The connections that are open now, so that they are closed when their session ends or their person is signed out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+
+from madang.kernel.sockets import WebSocket
+
+
+class OpenDoor:
+    """One connection: who looks at what. `closing` is why it was closed from our side, if it was."""
+
+    def __init__(self, web_socket: WebSocket, session: str, person: str, sign_in: str | None) -> None:
+        self.web_socket = web_socket
+        self.session = session
+        self.person = person
+        self.sign_in = sign_in
+        self.closing: tuple[int, str] | None = None
+        self.task = asyncio.current_task()
+
+    def close(self, code: int, reason: str) -> None:
+        """Cut the connection; whoever pumps it is cancelled and closes the WebSocket with this code."""
+        if self.closing is None and self.task is not None:
+            self.closing = (code, reason)
+            self.task.cancel()
+
+
+class OpenDoors:
+    """The open connections of this process."""
+
+    def __init__(self) -> None:
+        self._doors: set[OpenDoor] = set()
+
+    @contextlib.contextmanager
+    def register(self, door: OpenDoor) -> Iterator[None]:
+        self._doors.add(door)
+        try:
+            yield
+        finally:
+            self._doors.discard(door)
+
+    def viewers(self, session: str) -> int:
+        return sum(door.session == session for door in self._doors)
+
+    def close_where(self, chosen: Callable[[OpenDoor], bool], code: int, reason: str) -> None:
+        for door in tuple(self._doors):
+            if chosen(door):
+                door.close(code, reason)

@@ -1,0 +1,79 @@
+"""`/api/live`: one WebSocket a page, on which it hears what changed among the things its person may see."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import asgi
+
+from madang import __version__
+from madang.identity.sign_on import SignOn, Visitor
+from madang.kernel import metrics
+from madang.kernel.errors import MadangError
+from madang.kernel.events import Event, Listener
+from madang.kernel.ground import Ground
+from madang.kernel.http import refuse_plain_http
+from madang.kernel.sockets import Closed, WebSocket
+
+SIGNED_OUT = frozenset({"person.signed_out", "person.disabled"})
+NO_LONGER_ALLOWED = 4003
+TRY_AGAIN = 1013
+
+
+def live_route(ground: Ground) -> Any:
+    sign_on = SignOn(ground)
+
+    @asgi("/api/live", is_mount=True, copy_scope=True)
+    async def live(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            await refuse_plain_http(scope, send)
+            return
+        web_socket = WebSocket(scope, receive, send)
+        try:
+            visitor = await sign_on.socket_visitor(web_socket.headers)
+        except MadangError as error:
+            await web_socket.refuse(error)
+            return
+        everybody = b"all=true" in scope["query_string"] and visitor.may("desktops.see_all")
+        await web_socket.accept()
+        async with ground.events.listen(lambda event: _sees(event, visitor, everybody)) as listener:
+            with metrics.live_connections.track_inprogress():
+                await _serve(web_socket, listener, visitor)
+
+    return live
+
+
+def _sees(event: Event, visitor: Visitor, everybody: bool) -> bool:
+    """A page hears what concerns its person or everybody; operators hear of all when they ask to."""
+    return event.person in (None, visitor.person.id) or (everybody and event.name not in SIGNED_OUT)
+
+
+async def _serve(web_socket: WebSocket, listener: Listener, visitor: Visitor) -> None:
+    telling = asyncio.create_task(_tell(web_socket, listener, visitor))
+    try:
+        while True:
+            await web_socket.receive()  # a page says nothing; this notices when it is gone
+    except Closed:
+        return
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _tell(web_socket: WebSocket, listener: Listener, visitor: Visitor) -> None:
+    await web_socket.send_text(msgspec.json.encode({"type": "hello", "version": __version__}).decode())
+    while (event := await listener.next()) is not None:
+        if event.name in SIGNED_OUT:
+            said = msgspec.json.decode(event.data)
+            if said.get("sign_in") in (None, visitor.sign_in):
+                await web_socket.send_text('{"type":"signed_out"}')
+                await web_socket.close(NO_LONGER_ALLOWED, "you are signed out")
+                return
+            continue
+        # The event's data is a JSON object already: the name goes in front.
+        await web_socket.send_text(
+            f'{{"type":{msgspec.json.encode(event.name).decode()},{bytes(event.data)[1:].decode()}'
+        )
+    await web_socket.close(TRY_AGAIN, "too slow: read everything anew")

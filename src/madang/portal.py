@@ -1,0 +1,102 @@
+"""One process of the portal: assembles services, brings the database up to date, listens until told to stop."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+
+import uvicorn
+
+from madang.kernel import log
+from madang.kernel.errors import SiteError
+from madang.kernel.ground import Ground, Parts, Service
+from madang.kernel.http import Edge, build_app
+from madang.kernel.settings import HttpSettings, Settings, SiteSettings
+from madang.live_route import live_route
+from madang.migrations import upgrade
+
+# A peer that takes nothing for so long is cut by the kernel, whatever its WebSocket does (tcp(7), milliseconds).
+TCP_USER_TIMEOUT_MS = 30_000
+
+
+class Portal:
+    """A process that serves some services on one port."""
+
+    def __init__(self, settings: Settings, services: Sequence[Service], *, shared: bool) -> None:
+        site = settings[SiteSettings]
+        log.configure(site.log_level, site.log_format)
+        self.settings = settings
+        self.ground = Ground(settings, shared=shared)
+        self._services = services
+
+    async def run(self, on_ready: Callable[[Ground], Awaitable[None]]) -> None:
+        """Serve until SIGINT or SIGTERM. `on_ready(ground)` is awaited once the port answers."""
+        http = self.settings[HttpSettings]
+        listener = listen(http.host, http.port)
+        await upgrade(self.ground.database.file)
+        app = assemble(self.ground, self._services)
+        server = Server(
+            on_ready=lambda: on_ready(self.ground),
+            config=uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,
+                ws_ping_interval=http.ping_seconds,
+                ws_ping_timeout=http.ping_seconds,
+                access_log=False,
+                server_header=False,
+                log_config=None,
+                proxy_headers=True,
+                forwarded_allow_ips=list(http.trusted_proxies),
+                timeout_graceful_shutdown=max(1, round(http.close_seconds)),
+            ),
+        )
+        # What was made during the start lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            listener.close()
+        if not server.started:
+            raise SiteError("The portal could not start; its log says why.", code="start_failed")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, saying when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            await self._on_ready()
+
+
+def assemble(ground: Ground, services: Sequence[Service]) -> Edge:
+    """The application of these services; every process has the live updates."""
+    return build_app(ground, [Parts(routes=[live_route(ground)]), *(service.assemble(ground) for service in services)])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket. Raises SiteError when the address is taken or not this machine's."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+        listener.bind(address)
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError as error:
+        raise SiteError(
+            f"Cannot listen on {host}:{port}: {error.strerror}.",
+            code="cannot_listen",
+            hint="Another program may use this port: set http.port (MADANG_HTTP_PORT) to a free one.",
+        ) from error
+    return listener
