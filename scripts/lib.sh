@@ -1,8 +1,9 @@
-# Shared by the scripts beside it: where things are, how progress and failures are shown. Sourced, never run.
+# Shared by the bash scripts beside it: where things are, how progress and failures are shown. Sourced, never run.
 # shellcheck shell=bash
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$root/.cache
 venv=$root/.venv
+packages_file=$root/src/madang/packages.toml
 
 # THE list of front ends: name, folder of its sources, folder of its build. Set-up, build and start all use it.
 front_ends=("page web src/madang/page")
@@ -24,7 +25,10 @@ seconds_since() {
   printf '%d.%d' $(((now - then) / 1000000)) $(((now - then) / 100000 % 10))
 }
 
-last_line() { tail -c 2000 "$1" 2>/dev/null | tr '\r' '\n' | sed 's/\x1b\[[0-9;?]*[a-zA-Z]//g' | grep -v '^[[:space:]]*$' | tail -n 1; }
+last_line() { tail -c 2000 "$1" 2>/dev/null | tr '\r' '\n' | sed 's/\x1b\[[0-9;?]*[a-zA-Z]//g' | grep -av '^[[:space:]]*$' | tail -n 1; }
+
+# Waits without a process of its own, which would outlive the painter and hold its output open.
+pause() { read -rt "$1" <> <(:) || true; }
 
 # Paints the step that runs: on a terminal one line that moves, elsewhere a plain line now and then.
 paint() {
@@ -33,9 +37,9 @@ paint() {
     if [[ $on_terminal ]]; then
       width=$(($(tput cols 2>/dev/null || echo 80) - ${#title} - 16))
       printf '\r\033[K  %s  %s s  \033[2m%.*s\033[0m' "$title" "$(seconds_since "$started")" $((width > 0 ? width : 0)) "$(last_line "$log")"
-      sleep 0.3
+      pause 0.3
     else
-      sleep 15
+      pause 15
       printf '    %s s: %.100s\n' "$(seconds_since "$started")" "$(last_line "$log")"
     fi
   done
@@ -71,6 +75,16 @@ step() {
     fail "The step \"$title\" failed." "$hint"
   fi
   say "  $title: done in $(seconds_since "$started") s"
+}
+
+# The groups of packages that these set-ups bring: groups_for "LEVEL..."
+groups_for() {
+  awk -v levels=" $1 " -F'[]["= ]+' '/^\[/ { group = $2 } /^setup = / && index(levels, " " $2 " ") { print group }' "$packages_file"
+}
+
+# The packages of a group, one a line.
+packages_of() {
+  awk -v wanted="[$1]" '/^\[/ { here = ($0 == wanted) } here && /^  "/ { gsub(/[ ",]/, ""); print }' "$packages_file"
 }
 
 # One hash of the content and names of these files, and of the words after "--".

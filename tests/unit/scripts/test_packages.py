@@ -1,0 +1,31 @@
+"""The list of Debian packages: scripts/setup reads it with awk, before any Python is there, and must read the same."""
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+GROUPS = tomllib.loads((ROOT / "src" / "madang" / "packages.toml").read_text())
+
+
+def from_the_scripts(*command: str) -> list[str]:
+    script = 'source "$0/scripts/lib.sh"; "$@"'
+    done = subprocess.run(["bash", "-c", script, ROOT, *command], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_both_readers_find_the_same_packages() -> None:
+    for name, group in GROUPS.items():
+        assert from_the_scripts("packages_of", name) == group["packages"], name
+
+
+def test_both_readers_find_the_same_groups() -> None:
+    for level in ("run", "test", "asked"):
+        assert from_the_scripts("groups_for", level) == [n for n, g in GROUPS.items() if g["setup"] == level]
+    assert from_the_scripts("groups_for", "run test") == [n for n, g in GROUPS.items() if g["setup"] != "asked"]
+
+
+def test_every_group_is_complete_and_in_order() -> None:
+    for name, group in GROUPS.items():
+        assert set(group) == {"title", "setup", "packages"}, name
+        assert group["packages"] == sorted(set(group["packages"])), name
