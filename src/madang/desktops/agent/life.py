@@ -1,0 +1,279 @@
+"""The life of a session, from the starter's first word to the last report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from madang.compute import processes, remains
+from madang.compute.order import AgentOrder, Failure, Instruction, Pulse, Report, Stage
+from madang.desktops.agent import failures
+from madang.desktops.agent.account import Account
+from madang.desktops.agent.door import Door
+from madang.desktops.agent.link import Link
+from madang.desktops.agent.log import log
+from madang.desktops.agent.output import Output
+from madang.desktops.agent.pulse import Meter
+from madang.desktops.agent.screen import TROUBLE, Screen
+from madang.desktops.agent.starter import Word
+
+
+def run(order: AgentOrder, account: Account, output: Output, words: int, keeper: int, began: float) -> int:
+    """Returns the exit status: 0 ended as asked, 1 failed."""
+    os.environ["XAUTHORITY"] = str(Path(order.folder) / "Xauthority")
+    life = Life(order, account, output, words, keeper, began)
+    status = asyncio.run(life.run())
+    # A thread may still wait for a display that is stopped: exit without waiting for it.
+    os._exit(status)
+
+
+class Life:
+    def __init__(
+        self, order: AgentOrder, account: Account, output: Output, words: int, keeper: int, began: float
+    ) -> None:
+        self._order = order
+        self._account = account
+        self._output = output
+        self._words = words
+        self._unread = b""
+        self._keeper = keeper
+        self._deadline = began + order.start_seconds
+        self._ends_at = order.ends_at
+        self._folder = Path(order.folder)
+        self._report = Report(
+            pid=keeper, pid_started=_started(keeper), node=socket.gethostname(), stages=[Stage("agent", began)]
+        )
+        self._link = Link(order, self._obey)
+        self._door = Door(self._folder, order.session, order.door_key)
+        self._meter = Meter(os.getpid())
+        self._screen: Screen | None = None
+        self._pids: dict[str, int] = {}
+        self._exits: dict[int, int] = {}
+        self._over = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop, "terminated")
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        self._output.follow()
+        os.set_blocking(self._words, False)
+        loop.add_reader(self._words, self._listen)
+        self._reap()
+        link = asyncio.create_task(self._link.run())
+        heart = asyncio.create_task(self._beat())
+        self._tell()
+        await self._over.wait()
+        heart.cancel()
+        await self._end()
+        await self._say_goodbye(link)
+        return 1 if self._report.state == "failed" else 0
+
+    # What makes a session end. The first reason stands.
+
+    def _stop(self, reason: str, failure: Failure | None = None) -> None:
+        if self._over.is_set():
+            return
+        if failure is not None:
+            log(f"failed: {failure.code}: {failure.title} {failure.detail}")
+        log(f"ending: {reason}")
+        self._report.state = "ending"
+        self._report.end_reason = reason
+        self._report.failure = failure
+        self._over.set()
+        self._next_stage(None, time.time())
+
+    def _fail(self, failure: Failure) -> None:
+        self._stop("failed", failure)
+
+    def _obey(self, instruction: Instruction) -> None:
+        if instruction.do == "end":
+            self._stop(instruction.reason)
+        elif instruction.do == "time":
+            self._ends_at = instruction.ends_at
+            log(f"time limit: {instruction.ends_at}")
+
+    # The start.
+
+    def _listen(self) -> None:
+        """Takes what the starter says."""
+        try:
+            data = os.read(self._words, 65536)
+        except BlockingIOError:
+            return
+        self._unread += data
+        *lines, self._unread = self._unread.split(b"\n")
+        for line in lines:
+            self._hear(msgspec.json.decode(line, type=Word))
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._words)
+            if "desktop" not in self._pids:
+                self._fail(failures.agent_error("The starter ended before the desktop was started."))
+
+    def _hear(self, word: Word) -> None:
+        if word.pid:
+            self._pids[word.what] = word.pid
+        if word.failure is not None:
+            self._fail(word.failure)
+        elif word.what == "display":
+            self._next_stage("display", word.at)
+        elif word.what == "display_ready":
+            self._report.display = word.number
+            self._next_stage("window_manager", word.at)
+        elif word.what == "desktop":
+            self._keep(self._finish_start(self._report.display or 0))
+        self._judge_exits()
+
+    def _next_stage(self, name: str | None, at: float) -> None:
+        stages = self._report.stages
+        if stages and stages[-1].seconds is None:
+            stages[-1].seconds = round(max(0.0, at - stages[-1].started_at), 3)
+        if name is not None:
+            stages.append(Stage(name, at))
+        self._tell()
+
+    async def _finish_start(self, number: int) -> None:
+        self._screen = Screen(number)
+        try:
+            self._door.open()
+            there = await self._screen.window_manager(max(0.1, self._deadline - time.time()))
+            if there:
+                self._next_stage("desktop", time.time())
+                there = await self._screen.desktop(max(0.1, self._deadline - time.time()))
+        except TROUBLE as error:
+            # The display or its folder went away: its exit says why, if it comes.
+            await asyncio.sleep(0.5)
+            self._fail(failures.display_failed(str(error)))
+            return
+        if self._over.is_set():
+            return
+        if not there:
+            self._fail(failures.start_timeout(self._order.start_seconds, self._report.stages[-1].name))
+            return
+        self._report.state = "ready"
+        self._next_stage(None, time.time())
+        log(f"ready on display :{number}")
+        self._keep(self._feel())
+
+    # While it lives.
+
+    def _reap(self) -> None:
+        """Takes the exit statuses of children, also of orphans that became ours."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                self._exits[pid] = os.waitstatus_to_exitcode(status)
+        self._judge_exits()
+
+    def _judge_exits(self) -> None:
+        if self._over.is_set() or not self._exits:
+            return
+        if (status := self._exits.get(self._pids.get("display_ready", 0))) is not None:
+            self._fail(failures.display_lost(f"Xvnc {_told(status)}."))
+        elif (status := self._exits.get(self._pids.get("desktop", 0))) is not None:
+            self._keep(self._judge_desktop(status))
+        elif (status := self._exits.get(self._pids.get("bus", 0))) is not None:
+            self._fail(failures.desktop_lost(f"The session's message bus {_told(status)}."))
+        if "desktop" in self._pids:
+            self._exits.clear()
+
+    async def _judge_desktop(self, status: int) -> None:
+        # The session manager ends too when its display does: that would be the reason then.
+        await asyncio.sleep(0.3)
+        if status == 0:
+            self._stop("logged_out")
+        else:
+            self._fail(failures.desktop_lost(f"xfce4-session {_told(status)}."))
+
+    async def _beat(self) -> None:
+        """The heartbeat: a pulse and a report; and the time limit, to the second."""
+        while True:
+            until = self._order.heartbeat_seconds
+            if self._ends_at is not None:
+                until = min(until, self._ends_at - time.time())
+            if self._report.state == "starting":
+                until = min(until, self._deadline + 0.5 - time.time())
+            await asyncio.sleep(max(0.05, until))
+            if self._ends_at is not None and time.time() >= self._ends_at:
+                self._stop("time_limit")
+            elif self._report.state == "starting" and time.time() > self._deadline:
+                stage = self._report.stages[-1].name
+                self._fail(failures.start_timeout(self._order.start_seconds, stage))
+            else:
+                await self._feel()
+
+    async def _feel(self) -> None:
+        """Takes the pulse and reports it."""
+        cpu_percent, memory_bytes = self._meter.read()
+        seen = await self._screen.look() if self._screen and self._report.state == "ready" else None
+        idle, width, height = seen or (None, self._order.width, self._order.height)
+        self._report.pulse = Pulse(time.time(), idle, cpu_percent, memory_bytes, width, height)
+        self._tell()
+
+    # The end.
+
+    async def _end(self) -> None:
+        """Ends every process and removes every file of the session, as far as the account may."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._words)
+        self._door.close()
+        if self._screen:
+            self._screen.close()
+        grace = self._order.grace_seconds
+        session, uid, me = self._order.session, self._account.uid, os.getpid()
+        display = self._pids.get("display_ready", 0)
+        # Programs first, their display last: those that save something at the end still have a screen.
+        spared = frozenset({self._keeper, display} - {0})
+        ended = await asyncio.to_thread(remains.end_processes, session, uid, grace, root=me, spare=spared)
+        spared = frozenset({self._keeper})
+        ended |= await asyncio.to_thread(remains.end_processes, session, uid, grace, root=me, spare=spared)
+        self._reap()
+        self._output.drain()
+        if display:
+            ended.add(display)
+        remains.clear_display_files(uid, ended, self._report.display)
+        await asyncio.to_thread(remains.remove_folder, self._folder)
+
+    async def _say_goodbye(self, link: asyncio.Task[None]) -> None:
+        self._report.state = "failed" if self._report.failure else "ended"
+        self._report.pulse = None
+        self._tell()
+        log(f"{self._report.state}")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._link.dismissed.wait(), self._order.bye_seconds)
+        link.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait_for(link, 1)
+
+    def _tell(self) -> None:
+        self._link.send(self._report)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _told(status: int) -> str:
+    if status < 0:
+        with contextlib.suppress(ValueError):
+            return f"was ended by {signal.Signals(-status).name}"
+    return f"ended with status {status}"
+
+
+def _started(pid: int) -> int:
+    process = processes.look(pid)
+    return process.started if process else 0

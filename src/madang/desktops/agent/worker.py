@@ -1,0 +1,45 @@
+"""The worker, before its loop runs: start the starter, load what is slow to load, become the account.
+
+As root everything is imported before root is given up: the portal's installation may not be readable for the account.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from madang.compute.order import AgentOrder
+from madang.desktops.agent import prctl, starter
+from madang.desktops.agent.account import Account, become
+from madang.desktops.agent.output import Output
+
+
+def run(order: AgentOrder, account: Account, keeper: int, began: float) -> int:
+    """Runs a session from its start to its end; returns the exit status. began: when the agent did (epoch)."""
+    prctl.adopt_orphans()
+    deadline = time.monotonic() + order.start_seconds
+    output = Output(order.log_bytes)
+    words, words_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _be_starter(order, account, output, words_end, deadline)
+    os.close(words_end)
+
+    from madang.desktops.agent import life
+
+    become(account)
+    prctl.hide_memory()
+    prctl.end_with_parent(keeper)
+    return life.run(order, account, output, words, keeper, began)
+
+
+def _be_starter(order: AgentOrder, account: Account, output: Output, words: int, deadline: float) -> None:
+    status = 1
+    try:
+        # What the starter starts inherits its mask.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        starter.run(order, account, output.end, words, deadline)
+        status = 0
+    finally:
+        os._exit(status)
