@@ -1,0 +1,43 @@
+/** The order and the choice of a long list. Pure. */
+import { shownState, type Session, type ShownState } from './model';
+
+export const columns = ['name', 'state', 'owner', 'node', 'age', 'memory', 'cpu', 'idle', 'left'] as const;
+export type Column = (typeof columns)[number];
+export interface Sorting {
+  column: Column;
+  down: boolean;
+}
+
+const stateOrder: ShownState[] = ['failed', 'unknown', 'requested', 'starting', 'ready', 'ending', 'ended'];
+
+const keys: Record<Column, (session: Session) => string | number> = {
+  name: (session) => session.name,
+  state: (session) => stateOrder.indexOf(shownState(session)),
+  owner: (session) => session.owner.name,
+  node: (session) => session.node ?? '',
+  age: (session) => -Date.parse(session.created_at),
+  memory: (session) => session.pulse?.memory_bytes ?? -1,
+  cpu: (session) => session.pulse?.cpu_percent ?? -1,
+  idle: (session) => session.pulse?.idle_seconds ?? -1,
+  left: (session) => (session.ends_at ? Date.parse(session.ends_at) : Number.MAX_SAFE_INTEGER),
+};
+
+export function sorted(list: Session[], { column, down }: Sorting, language: string): Session[] {
+  const key = keys[column];
+  const words = new Intl.Collator(language, { numeric: true });
+  const compare = (one: Session, other: Session) => {
+    const [first, second] = [key(one), key(other)];
+    if (typeof first === 'string' && typeof second === 'string') return words.compare(first, second);
+    return Number(first) - Number(second);
+  };
+  return [...list].sort((one, other) => (down ? -1 : 1) * compare(one, other) || words.compare(one.id, other.id));
+}
+
+export function filtered(list: Session[], text: string, state: ShownState | ''): Session[] {
+  const wish = text.trim().toLowerCase();
+  return list.filter(
+    (session) =>
+      (!state || shownState(session) === state) &&
+      (!wish || [session.name, session.node ?? '', session.owner.name].some((word) => word.toLowerCase().includes(wish))),
+  );
+}

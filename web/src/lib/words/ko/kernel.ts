@@ -1,0 +1,138 @@
+import type { kernel as english } from '../en/kernel';
+
+export const kernel: typeof english = {
+  name: '마당',
+  skip: '본문으로 건너뛰기',
+  loading: '불러오는 중입니다…',
+  nav: {
+    label: '주 메뉴',
+    desktops: '데스크톱',
+    site: '사이트',
+    people: '사용자',
+    audit: '감사 기록',
+    account: '내 계정',
+    api: 'API',
+  },
+  actions: {
+    cancel: '취소',
+    close: '닫기',
+    save: '저장',
+    saved: '저장했습니다.',
+    copy: '복사',
+    copied: '복사했습니다',
+    copyFailed: '브라우저가 복사를 허용하지 않았습니다. 글을 선택해서 직접 복사해 주십시오.',
+    tryAgain: '다시 시도',
+    remove: '지우기',
+    more: '더 보기',
+    showMore: '더 보기',
+    back: '뒤로',
+    search: '검색',
+    later: '나중에',
+    dismiss: '닫기',
+  },
+  theme: { label: '화면 색', system: '시스템 설정대로', light: '밝게', dark: '어둡게' },
+  language: { label: '언어' },
+  live: {
+    open: '실시간',
+    connecting: '연결하는 중…',
+    lost: '다시 연결하는 중…',
+    openHint: '지금 보시는 내용은 최신입니다.',
+    lostHint: '포털이 응답하지 않습니다. 보시는 내용이 최신이 아닐 수 있으며, 연결은 저절로 돌아옵니다.',
+    offFor: (time: string) => `${time}째 연결이 끊겨 있습니다`,
+  },
+  userMode: {
+    short: (user: string) => `모든 것이 ${user} 계정으로 실행됩니다`,
+    text: (user: string) =>
+      `이 포털은 일반 사용자가 시작했습니다. 그래서 누가 열든 모든 데스크톱이 유닉스 사용자 ${user} 계정으로 실행되고, 그 계정의 파일을 함께 씁니다.`,
+  },
+  palette: {
+    open: '검색과 명령',
+    title: '이동하거나 실행하기',
+    placeholder: '갈 곳, 데스크톱, 할 일을 입력하십시오',
+    nothing: '맞는 것이 없습니다. 글자를 줄여 보십시오.',
+    goTo: '이동',
+    desktops: '데스크톱',
+    actions: '할 일',
+    settings: '화면 설정',
+    newDesktop: '새 데스크톱',
+    openDesktop: (name: string) => `${name} 열기`,
+    signOut: '로그아웃',
+  },
+  missing: {
+    title: '여기에는 아무것도 없습니다',
+    text: '주소가 잘못되었거나 볼 수 없는 곳입니다.',
+    action: '내 데스크톱으로',
+  },
+  problem: {
+    detailOf: '자세히',
+    retryIn: (seconds: number) => `${seconds}초 뒤에 다시 할 수 있습니다`,
+  },
+  codes: {
+    offline: {
+      title: '포털이 응답하지 않습니다.',
+      hint: '네트워크를 확인해 주십시오. 다른 분들도 같다면 포털이 다시 시작하는 중일 수 있습니다. 입력하신 내용은 그대로 있습니다.',
+    },
+    unreadable: {
+      title: '포털의 응답을 이해하지 못했습니다.',
+      hint: '페이지를 새로 고쳐 주십시오. 계속되면 관리자에게 알려 주십시오.',
+    },
+    page_mistake: {
+      title: '페이지에 오류가 생겼습니다.',
+      hint: '페이지를 새로 고쳐 주십시오. 계속되면 무엇을 하셨는지 관리자에게 알려 주십시오.',
+    },
+    not_signed_in: { title: '로그인이 필요합니다.', hint: '다시 로그인해 주십시오.' },
+    forbidden: { title: '이 일을 할 권한이 없습니다.', hint: '필요하시면 관리자에게 요청해 주십시오.' },
+    wrong_credentials: {
+      title: '이름이나 비밀번호가 맞지 않습니다.',
+      hint: '다시 확인해 주십시오. 비밀번호를 잊으셨다면 관리자가 새 로그인 링크를 드릴 수 있습니다.',
+    },
+    too_many_attempts: { title: '시도가 너무 많았습니다.', hint: '잠시 기다렸다가 다시 시도해 주십시오.' },
+    link_invalid: {
+      title: '이 로그인 링크는 더 이상 쓸 수 없습니다.',
+      hint: '관리자에게 새 링크를 요청해 주십시오.',
+    },
+    password_weak: {
+      title: '비밀번호가 너무 약합니다.',
+      hint: '10자 이상으로, 짐작하기 어려운 낱말 몇 개를 이어 써 보십시오.',
+    },
+    validation: { title: '입력한 내용 가운데 맞지 않는 것이 있습니다.', hint: '표시된 곳을 고쳐 주십시오.' },
+    session_not_found: { title: '그런 데스크톱이 없습니다.', hint: '목록에서 다시 골라 주십시오.' },
+    session_not_ready: { title: '데스크톱이 아직 준비되지 않았습니다.', hint: '잠시 뒤에 저절로 열립니다.' },
+    limit_reached: {
+      title: '한 번에 쓸 수 있는 데스크톱 수를 모두 쓰고 계십니다.',
+      hint: '쓰지 않는 데스크톱을 종료한 뒤 다시 시도해 주십시오.',
+    },
+    maintenance: { title: '지금은 점검 중입니다.', hint: '잠시 뒤에 다시 시도해 주십시오.' },
+    database_busy: { title: '포털이 지금 바쁩니다.', hint: '몇 초 뒤에 다시 시도해 주십시오.' },
+    account_gone: {
+      title: '유닉스 계정을 찾을 수 없습니다.',
+      hint: '관리자에게 계정을 확인해 달라고 요청해 주십시오.',
+    },
+    account_missing: {
+      title: '유닉스 계정이 정해져 있지 않습니다.',
+      hint: '관리자가 계정을 정하면 데스크톱을 시작할 수 있습니다.',
+    },
+    home_missing: { title: '홈 폴더가 없습니다.', hint: '관리자에게 홈 폴더를 만들어 달라고 요청해 주십시오.' },
+    home_not_writable: {
+      title: '홈 폴더에 쓸 수 없습니다.',
+      hint: '남은 용량과 권한을 확인해 주십시오. 어려우시면 관리자에게 알려 주십시오.',
+    },
+    disk_full: { title: '디스크가 가득 찼습니다.', hint: '쓰지 않는 파일을 지운 뒤 다시 시도해 주십시오.' },
+    package_missing: { title: '필요한 패키지가 설치되어 있지 않습니다.' },
+    no_free_display: {
+      title: '빈 화면 번호가 없습니다.',
+      hint: '데스크톱 하나가 종료된 뒤 다시 시도해 주십시오.',
+    },
+    start_timeout: {
+      title: '데스크톱이 제때 시작되지 않았습니다.',
+      hint: '다시 시도해 주십시오. 계속되면 로그에 까닭이 나옵니다.',
+    },
+    display_failed: { title: '화면을 시작하지 못했습니다.', hint: '로그를 확인한 뒤 다시 시도해 주십시오.' },
+    display_lost: { title: '화면이 갑자기 종료되었습니다.', hint: '새로 시작해 주십시오. 로그에 까닭이 나옵니다.' },
+    desktop_lost: { title: '데스크톱 환경이 종료되었습니다.', hint: '새로 시작해 주십시오.' },
+    agent_lost: {
+      title: '데스크톱을 돌보던 에이전트가 사라졌습니다.',
+      hint: '새로 시작해 주십시오. 계속되면 관리자에게 알려 주십시오.',
+    },
+  },
+};

@@ -1,0 +1,57 @@
+import LayoutGrid from '@lucide/svelte/icons/layout-grid';
+import ScrollText from '@lucide/svelte/icons/scroll-text';
+import UserRound from '@lucide/svelte/icons/user-round';
+import UsersRound from '@lucide/svelte/icons/users-round';
+import type { Component } from 'svelte';
+import type { Messages } from '../lib/words/en';
+import { myself } from '../lib/identity/me.svelte';
+
+export interface Place {
+  path: string;
+  label: (t: Messages) => string;
+  icon: Component<{ size?: number }>;
+  group: 'main' | 'site' | 'mine';
+  load: () => Promise<{ default: Component }>;
+  offered: () => boolean;
+}
+
+/** The places of the page, once: the rail, the palette and the addresses all come from here. */
+export const places: Place[] = [
+  {
+    path: '/desktops',
+    label: (t) => t.nav.desktops,
+    icon: LayoutGrid,
+    group: 'main',
+    load: () => import('../lib/desktops/DesktopsPage.svelte'),
+    offered: () => myself.offers('vnc'),
+  },
+  {
+    path: '/people',
+    label: (t) => t.nav.people,
+    icon: UsersRound,
+    group: 'site',
+    load: () => import('../lib/identity/people/PeoplePage.svelte'),
+    offered: () => myself.is('admin'),
+  },
+  {
+    path: '/audit',
+    label: (t) => t.nav.audit,
+    icon: ScrollText,
+    group: 'site',
+    load: () => import('../lib/identity/people/AuditPage.svelte'),
+    offered: () => myself.is('admin'),
+  },
+  {
+    path: '/account',
+    label: (t) => t.nav.account,
+    icon: UserRound,
+    group: 'mine',
+    load: () => import('../lib/identity/account/AccountPage.svelte'),
+    offered: () => true,
+  },
+];
+
+export function desktopIdOf(path: string): string | null {
+  const found = /^\/desktops\/([^/]+)\/?$/.exec(path)?.[1];
+  return found ? decodeURIComponent(found) : null;
+}

@@ -1,0 +1,27 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vitest/config';
+import { apiDocs } from './build/api-docs';
+import { licenses } from './build/licenses';
+import { themeScript } from './build/theme-script';
+
+const portal = process.env.MADANG_PORTAL ?? 'http://127.0.0.1:8080';
+
+export default defineConfig({
+  base: '/',
+  plugins: [svelte(), themeScript(), apiDocs(), licenses()],
+  build: {
+    outDir: '../src/madang/page',
+    emptyOutDir: true,
+    target: 'es2022',
+    // Every asset is a file of its own: fonts and pictures as data: addresses would load with the first screen.
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 400,
+  },
+  server: {
+    proxy: {
+      '/api': { target: portal, ws: true },
+      '/vncproxy': { target: portal, ws: true },
+    },
+  },
+  test: { include: ['tests/**/*.test.ts'] },
+});
