@@ -4,6 +4,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from madang.desktops.agent.preflight import COMPANIONS, PROGRAMS
+
 ROOT = Path(__file__).resolve().parents[3]
 GROUPS = tomllib.loads((ROOT / "src" / "madang" / "packages.toml").read_text())
 
@@ -29,3 +31,7 @@ def test_every_group_is_complete_and_in_order() -> None:
     for name, group in GROUPS.items():
         assert set(group) == {"title", "setup", "packages"}, name
         assert group["packages"] == sorted(set(group["packages"])), name
+
+
+def test_what_an_agent_asks_for_is_what_set_up_brings() -> None:
+    assert {*PROGRAMS.values(), *COMPANIONS} <= set(GROUPS["vnc"]["packages"])
