@@ -12,11 +12,7 @@ import msgspec
 
 from madang.kernel.errors import Failure
 
-__all__ = ["MARKER", "STAGES", "AgentOrder", "Failure", "Instruction", "Pulse", "Report", "Stage", "State"]
-
-# An environment variable that every process of a session carries, and the last argument of its agent's command line
-# ("MADANG_SESSION=<id>"): whoever has to end a session finds its processes by it.
-MARKER = "MADANG_SESSION"
+__all__ = ["STAGES", "AgentOrder", "Failure", "Instruction", "Pulse", "Report", "Stage", "State"]
 
 # The names of a session's stages, in order; "request" belongs to the portal, the others to the agent.
 STAGES = ("request", "agent", "display", "window_manager", "desktop")

@@ -16,13 +16,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from madang.compute import processes
-from madang.compute.order import MARKER
+
+# An environment variable that every process of a session carries, and the last argument of its agent's command line
+# ("MADANG_SESSION=<id>"): whoever has to end a session finds its processes by it.
+MARKER = "MADANG_SESSION"
 
 X_FOLDER = Path("/tmp")
 X_SOCKETS = X_FOLDER / ".X11-unix"
 ICE_SOCKETS = X_FOLDER / ".ICE-unix"
 _LOCK_NAME = re.compile(r"^\.X(\d+)-lock$")
 _SOCKET_NAME = re.compile(r"^X(\d+)$")
+# What XFCE's session manager leaves beside its socket when it is not logged out of.
+_ICE_FILE = re.compile(r"^\.xfsm-ICE-\w{6}$")
+_ICE_SERVER = re.compile(rb"/\.ICE-unix/(\d+)\b")
 
 
 def marker(session: str) -> str:
@@ -72,6 +78,15 @@ def clear_display_files(uid: int, ended: set[int], display: int | None = None) -
             _clear_socket(X_SOCKETS / f"X{number}", uid, lock)
     for pid in ended:
         _unlink_if_owned(ICE_SOCKETS / str(pid), uid)
+    _clear_session_managers(uid, ended)
+
+
+def _clear_session_managers(uid: int, ended: set[int]) -> None:
+    with contextlib.suppress(OSError):
+        for name in filter(_ICE_FILE.match, os.listdir(X_FOLDER)):
+            servers = {int(pid) for pid in _ICE_SERVER.findall(_read(X_FOLDER / name))}
+            if servers and all(pid in ended or not _runs(pid) for pid in servers):
+                _unlink_if_owned(X_FOLDER / name, uid)
 
 
 def _displays() -> Iterator[int]:
@@ -84,16 +99,24 @@ def _displays() -> Iterator[int]:
 
 def _server_of(lock: Path) -> int | None:
     """The pid in an X lock file; 0 when there is a lock without one, None when there is no lock."""
-    try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
+    if not os.path.lexists(lock):
         return None
-    except OSError:
-        return 0
     try:
-        return int(os.read(descriptor, 32))
-    except (OSError, ValueError):
+        return int(_read(lock)[:32])
+    except ValueError:
         return 0
+
+
+def _read(path: Path) -> bytes:
+    """The beginning of a file in a folder where anybody may have put anything."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:
+        return b""
     finally:
         os.close(descriptor)
 

@@ -1,7 +1,8 @@
 """The first process: it starts the worker, waits, and cleans up whatever ended the worker.
 
 As root it stays root, with the little code there is here, and for two reasons: the account cannot end it, and the
-session's folder lies in a folder in which only root may remove it.
+session's folder lies in a folder in which only root may remove it. It loads next to nothing: it is there for as long as
+the session is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from madang.compute import processes, remains
-from madang.compute.order import AgentOrder
 from madang.desktops.agent import prctl
 from madang.desktops.agent.account import Account
 from madang.desktops.agent.log import log
@@ -20,7 +20,7 @@ from madang.desktops.agent.log import log
 KILLED = 70
 
 
-def keep(order: AgentOrder, account: Account, work: Callable[[int], int]) -> int:
+def keep(session: str, folder: Path, account: Account, grace_seconds: float, work: Callable[[int], int]) -> int:
     """Forks; runs work(pid of the keeper) in the child. Returns, in the parent, the agent's exit status."""
     keeper = os.getpid()
     prctl.adopt_orphans()
@@ -44,9 +44,9 @@ def keep(order: AgentOrder, account: Account, work: Callable[[int], int]) -> int
     if status not in (0, 1):
         log(f"the agent's worker ended with {status}: ending the session")
     reap = processes.reap
-    ended = remains.end_processes(order.session, account.uid, order.grace_seconds, root=keeper, after_round=reap)
+    ended = remains.end_processes(session, account.uid, grace_seconds, root=keeper, after_round=reap)
     remains.clear_display_files(account.uid, ended)
-    remains.remove_folder(Path(order.folder))
+    remains.remove_folder(folder)
     return status if status in (0, 1) else KILLED
 
 

@@ -9,14 +9,20 @@ import os
 import signal
 import time
 
+import msgspec
+
 from madang.compute.order import AgentOrder
 from madang.desktops.agent import prctl, starter
 from madang.desktops.agent.account import Account, become
 from madang.desktops.agent.output import Output
 
 
-def run(order: AgentOrder, account: Account, keeper: int, began: float) -> int:
-    """Runs a session from its start to its end; returns the exit status. began: when the agent did (epoch)."""
+def run(document: bytes, account: Account, keeper: int, began: float) -> int:
+    """Runs a session from its start to its end; returns the exit status.
+
+    document is the order as it came in; began says when the agent did (epoch).
+    """
+    order = msgspec.json.decode(document, type=AgentOrder)
     prctl.adopt_orphans()
     deadline = time.monotonic() + order.start_seconds
     output = Output(order.log_bytes)

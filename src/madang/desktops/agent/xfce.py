@@ -12,12 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from madang.compute.order import MARKER, AgentOrder
+from madang.compute.order import AgentOrder
+from madang.compute.remains import MARKER
 from madang.desktops.agent import failures
 from madang.desktops.agent.account import Account
 from madang.desktops.agent.display import read_line
 from madang.desktops.agent.failures import SessionFailed
-from madang.desktops.agent.preflight import find
 
 _USUAL_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/games", "/usr/games")
 
@@ -42,9 +42,9 @@ _SESSION_SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 </channel>
 """
 _SESSION_CLIENT = """      <property name="Client{n}_Command" type="array">
-{words}
+        <value type="string" value="{program}"/>
       </property>
-      <property name="Client{n}_Priority" type="int" value="{priority}"/>
+      <property name="Client{n}_Priority" type="int" value="15"/>
       <property name="Client{n}_PerScreen" type="bool" value="false"/>"""
 # Drawing shadows costs start time and pixels on the wire.
 _WINDOW_SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
@@ -137,14 +137,10 @@ def write_settings(folder: Path) -> None:
 
 def _session_settings() -> str:
     # One priority for all: the session manager waits for each priority before it starts the next.
-    commands = [["xfwm4"], ["xfsettingsd"], ["xfce4-panel"], ["xfdesktop"]]
-    if find("Thunar"):
-        commands.append(["Thunar", "--daemon"])
-    clients = []
-    for n, command in enumerate(commands):
-        words = "\n".join(f'        <value type="string" value="{word}"/>' for word in command)
-        clients.append(_SESSION_CLIENT.format(n=n, words=words, priority=15))
-    return _SESSION_SETTINGS.format(count=len(commands), clients="\n".join(clients))
+    # The file manager is not among them: xfdesktop has the message bus start it.
+    programs = ("xfwm4", "xfsettingsd", "xfce4-panel", "xfdesktop")
+    clients = "\n".join(_SESSION_CLIENT.format(n=n, program=program) for n, program in enumerate(programs))
+    return _SESSION_SETTINGS.format(count=len(programs), clients=clients)
 
 
 def start_bus(environment: dict[str, str], home: str, output: int, deadline: float) -> subprocess.Popen[bytes]:
