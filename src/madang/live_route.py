@@ -9,7 +9,8 @@ import msgspec
 from litestar import asgi
 
 from madang import __version__
-from madang.identity.sign_on import SignOn, Visitor
+from madang.identity.model import Visitor
+from madang.identity.sign_on import SignOn
 from madang.kernel import metrics
 from madang.kernel.errors import MadangError
 from madang.kernel.events import Event, Listener

@@ -16,12 +16,13 @@ from typing import Any, Self
 import httpx
 
 from madang.cli.ground import open_ground
-from madang.identity.people import People
+from madang.identity.service import People
 from madang.identity.tokens import Tokens
 from madang.kernel.errors import MadangError, NotSignedIn, Unavailable
 from madang.services import load_settings
 
 TIMEOUT_SECONDS = 30.0
+BORROWED_SECONDS = 600.0
 
 
 class Refused(MadangError):
@@ -84,3 +85,17 @@ class PortalClient:
             )
         token, self._borrowed = asyncio.run(_borrow(os.environ.get("MADANG_PERSON")))
         return token
+
+
+async def _borrow(name: str | None) -> tuple[str, str]:
+    """A token for a person of this site, and its id to give it back."""
+    async with open_ground() as ground:
+        people = People(ground)
+        person = await (people.by_name(name) if name else people.an_administrator())
+        token, secret = await Tokens(ground).lend(person, "command line", BORROWED_SECONDS)
+        return secret, token.id
+
+
+async def _give_back(token: str) -> None:
+    async with open_ground() as ground:
+        await Tokens(ground).give_back(token)

@@ -10,10 +10,11 @@ from litestar import Request, Response, Router, delete, get, patch, post
 from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
-from madang.identity.sign_on import SignOn, Visitor
 
 from madang.desktops.service import Desktops, Wish, forbid_control_characters
 from madang.desktops.views import SessionView
+from madang.identity.model import Visitor
+from madang.identity.sign_on import SignOn
 from madang.kernel.ground import Missing
 from madang.kernel.http import Problem
 
@@ -81,7 +82,7 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
         422: "Wrong",
     }
     return {
-        status: ResponseSpec(Problem, description=words[status], generate_examples=False, media_type=PROBLEM)  # type: ignore[arg-type]
+        status: ResponseSpec(Problem, description=words[status], generate_examples=False, media_type=PROBLEM)
         for status in statuses
     }
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from madang.identity.audit import Audit
-from madang.identity.sign_on import Visitor
 
 from madang.compute.launcher import Launcher
 from madang.compute.order import Stage
@@ -18,6 +16,8 @@ from madang.desktops.model import Session, State
 from madang.desktops.pulses import Pulses
 from madang.desktops.store import Sessions, Stale
 from madang.desktops.views import EncodedViews, SessionView, view
+from madang.identity.audit import Audit
+from madang.identity.model import Visitor
 from madang.kernel import clock
 from madang.kernel.errors import Conflict, InvalidInput, NotFound, Unavailable
 from madang.kernel.ground import Ground

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 from litestar import asgi
-from madang.identity.sign_on import SignOn, Visitor
 
 from madang.desktops.links import Links
 from madang.desktops.model import Session
@@ -21,6 +20,8 @@ from madang.doors import handover, tickets
 from madang.doors.counters import Counters
 from madang.doors.open_doors import OpenDoor, OpenDoors
 from madang.doors.pump import End, pump
+from madang.identity.model import Visitor
+from madang.identity.sign_on import SignOn
 from madang.kernel.errors import Conflict, MadangError, NotFound, NotSignedIn, Unavailable
 from madang.kernel.http import refuse_plain_http
 from madang.kernel.log import logger

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from madang.identity.audit import Audit
-from madang.identity.sign_on import SignOn
-
 from madang.compute.local import LocalLauncher
 from madang.compute.order import AgentOrder
 from madang.desktops.agent.preflight import COMPANIONS, PROGRAMS, find
@@ -20,6 +17,8 @@ from madang.desktops.service import Desktops, Limits
 from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, agent_route, door_route
 from madang.desktops.supervisor import Supervisor
 from madang.desktops.vnc.settings import VncSettings, claims, session_folder
+from madang.identity.audit import Audit
+from madang.identity.sign_on import SignOn
 from madang.kernel.events import Event
 from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.settings import HttpSettings, Settings, as_root
