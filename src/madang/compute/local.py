@@ -8,6 +8,7 @@ import errno
 import os
 import pwd
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -138,6 +139,8 @@ class LocalLauncher:
     def _spawn(self, order: AgentOrder) -> subprocess.Popen[bytes]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         log = os.open(self.log_file(order.session), flags, 0o600)
+        # The agent unblocks these once it can answer them; until then Python would just die of them.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         try:
             child = subprocess.Popen(
                 # The marker is also an argument: the agent's own environment may not be readable for whoever sweeps.
@@ -150,6 +153,7 @@ class LocalLauncher:
                 start_new_session=True,
             )
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(log)
         assert child.stdin is not None
         try:

@@ -1,0 +1,86 @@
+"""Real desktops on this machine: as root each runs as a Unix account made for the tests, else as who runs them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemons.agent.desk import Desk, Site
+from tests.daemons.agent.portal import Portal
+
+AS_ROOT = os.geteuid() == 0
+
+
+def make_account(name: str) -> str:
+    subprocess.run(["userdel", "-r", name], capture_output=True)
+    subprocess.run(["useradd", "-m", "-s", "/bin/bash", name], check=True, capture_output=True)
+    return name
+
+
+def remove_account(name: str) -> None:
+    subprocess.run(["userdel", "-r", name], capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def account_name() -> Iterator[str | None]:
+    """The account desktops run as; None: the user who runs the tests."""
+    if not AS_ROOT:
+        yield None
+        return
+    yield make_account("mdgtest")
+    remove_account("mdgtest")
+
+
+@pytest.fixture(scope="session")
+def stranger() -> Iterator[pwd.struct_passwd]:
+    """Another user of the machine."""
+    if not AS_ROOT:
+        pytest.skip("only root can act as another user")
+    yield pwd.getpwnam(make_account("mdgother"))
+    remove_account("mdgother")
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """Like tmp_path, but short enough for sockets, and open for all to pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="mdg-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def portal() -> AsyncIterator[Portal]:
+    portal = Portal()
+    await portal.start()
+    yield portal
+    await portal.stop()
+
+
+@pytest.fixture
+async def site(short_folder: Path, portal: Portal, account_name: str | None) -> AsyncIterator[Site]:
+    site = Site(short_folder, portal, account_name)
+    await site.launcher.prepare()
+    yield site
+    await site.close()
+
+
+@pytest.fixture
+def start(site: Site) -> Callable[..., Awaitable[Desk]]:
+    """Starts a session; returns once its agent runs."""
+    return site.start
+
+
+@pytest.fixture
+async def desk(site: Site) -> Desk:
+    """A desktop that is ready."""
+    desk = await site.start()
+    await desk.until("ready")
+    return desk
