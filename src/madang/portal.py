@@ -13,8 +13,9 @@ from madang.kernel.errors import SiteError
 from madang.kernel.ground import Ground, Parts, Service
 from madang.kernel.http import Edge, build_app
 from madang.kernel.settings import HttpSettings, Settings, SiteSettings
-from madang.live_route import live_route
+from madang.live_socket import live_route
 from madang.migrations import upgrade
+from madang.services import SERVICES
 
 # A peer that takes nothing for so long is cut by the kernel, whatever its WebSocket does (tcp(7), milliseconds).
 TCP_USER_TIMEOUT_MS = 30_000
@@ -80,6 +81,7 @@ class Server(uvicorn.Server):
 
 def assemble(ground: Ground, services: Sequence[Service]) -> Edge:
     """The application of these services; every process has the live updates."""
+    ground.services = [service.name for service in SERVICES]
     return build_app(ground, [Parts(routes=[live_route(ground)]), *(service.assemble(ground) for service in services)])
 
 

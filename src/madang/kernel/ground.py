@@ -30,6 +30,7 @@ class Ground:
         self.database = Database(self.state_folder / "madang.sqlite3", settings[DatabaseSettings])
         self.live = EmbeddedLive(self.state_folder / "live.sqlite3", shared=shared)
         self.events = Events(self.live)
+        self.services: Sequence[str] = ()  # names of those that this site runs; portal.py says them
 
     async def start(self) -> None:
         await self.live.start()

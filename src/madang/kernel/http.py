@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from litestar import Litestar, MediaType, Request, Response, asgi, get
+from litestar import Litestar, MediaType, Request, Response, get
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from madang import __version__
 from madang.kernel import metrics
-from madang.kernel.errors import InvalidInput, MadangError, NotFound
+from madang.kernel.errors import InvalidInput, MadangError
 from madang.kernel.ground import Ground, Parts
 from madang.kernel.log import logger
 from madang.kernel.page import Page
@@ -31,6 +31,9 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; font-src 'self'; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; "
     "object-src 'none'; form-action 'self'"
 )
+# What stands in a list under this name in the ASGI scope is added to the headers of the answer (a rotated cookie).
+ANSWER_HEADERS = "madang_answer_headers"
+GROUND_PATHS = frozenset({"/health", "/ready", "/metrics"})
 SECURITY_HEADERS = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
@@ -87,7 +90,7 @@ def build_app(ground: Ground, parts: Sequence[Parts]) -> Edge:
 
     loops = [loop for part in parts for loop in part.loops]
     app = Litestar(
-        route_handlers=[health, _ready_route(ground, parts), prometheus, _page_route(), *_routes(parts)],
+        route_handlers=[health, _ready_route(ground, parts), prometheus, *_routes(parts)],
         exception_handlers={MadangError: known_error, HTTPException: framework_error, Exception: bug},
         openapi_config=OpenAPIConfig(
             title="Madang",
@@ -109,10 +112,14 @@ def _routes(parts: Sequence[Parts]) -> list[Any]:
 
 
 class Edge:
-    """What every request passes first: security headers on every answer, and the request metrics."""
+    """What every request passes first: security headers on every answer, the request metrics, the page's own files.
+
+    The page is served here, not by a mount at "/": Litestar looks at mounts before routes that have a parameter.
+    """
 
     def __init__(self, app: Litestar) -> None:
         self.litestar = app
+        self._page = Page()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -125,13 +132,16 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *scope.get(ANSWER_HEADERS, ()), *SECURITY_HEADERS]
                 if not any(name == b"cache-control" for name, _ in message["headers"]):
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
         try:
-            await self.litestar(scope, receive, send_guarded)
+            if _of_the_page(scope["path"]):
+                await _serve_page(self._page, scope, send_guarded)
+            else:
+                await self.litestar(scope, receive, send_guarded)
         finally:
             route = scope.get("path_template") or "other"
             metrics.requests.labels(scope["method"], route, str(status)).inc()
@@ -163,31 +173,23 @@ def _ready_route(ground: Ground, parts: Sequence[Parts]) -> Any:
     return ready
 
 
-def _page_route() -> Any:
-    page = Page()
+def _of_the_page(path: str) -> bool:
+    return path == "/api/docs" or not (path.startswith(("/api/", "/vncproxy/")) or path in GROUND_PATHS)
 
-    @asgi("/", is_mount=True, copy_scope=True)
-    async def serve_page(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 4404, "reason": "There is nothing here"})
-            return
-        path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or "/"
-        if path.startswith(("/api/", "/vncproxy/")) and path != "/api/docs":
-            answer_body = msgspec.json.encode(NotFound(hint="/api/docs lists what there is.").problem(path))
-            status, kind, cache = 404, "application/problem+json", "no-store"
-        elif scope["method"] not in ("GET", "HEAD"):
-            answer_body, status, kind, cache = b"", 405, "text/plain", "no-store"
-        else:
-            status, answer_body, kind, cache = await page.answer(path.rstrip("/") or "/")
-        headers = [
-            (b"content-type", kind.encode()),
-            (b"content-length", str(len(answer_body)).encode()),
-            (b"cache-control", cache.encode()),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer_body})
 
-    return serve_page
+async def _serve_page(page: Page, scope: Any, send: Any) -> None:
+    path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or "/"
+    if scope["method"] in ("GET", "HEAD"):
+        status, body, kind, cache = await page.answer(path.rstrip("/") or "/")
+    else:
+        status, body, kind, cache = 405, b"", "text/plain", "no-store"
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", cache.encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 def problem_response(error: MadangError, path: str) -> Response[Any]:
