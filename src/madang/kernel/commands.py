@@ -7,7 +7,7 @@ import contextlib
 import os
 import shlex
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,8 @@ from madang.kernel.errors import CommandFailed
 
 LAST_LINES = 20
 MASK = "********"
+# What is killed is gone at once; only a program that left its group may still hold the pipes.
+REAP_SECONDS = 1.0
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -30,7 +32,8 @@ class Completed(msgspec.Struct, frozen=True):
 
 def pasteable(arguments: Sequence[str], secrets: Sequence[str] = ()) -> str:
     """The command as one could paste it into a shell, its secrets masked."""
-    return _masked(shlex.join(arguments), secrets)
+    # Masked before they are quoted: quoting takes a secret apart.
+    return shlex.join(_masked(argument, secrets) for argument in arguments)
 
 
 async def run(
@@ -50,23 +53,25 @@ async def run(
     shown = pasteable(arguments, secrets)
     program = Path(arguments[0]).name
     try:
-        process = await asyncio.create_subprocess_exec(
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=None if environment is None else dict(environment),
-            start_new_session=True,
-        )
+        with _source(stdin) as source:
+            process = await asyncio.create_subprocess_exec(
+                *arguments,
+                stdin=source,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=None if environment is None else dict(environment),
+                start_new_session=True,
+            )
     except OSError as error:
         metrics.command_failures.labels(program).inc()
         raise CommandFailed(f"{shown}: {error.strerror}.", hint=f"Is {arguments[0]} installed?") from error
     try:
-        out, err = await asyncio.wait_for(process.communicate(stdin), timeout)
+        out, err = await asyncio.wait_for(process.communicate(), timeout)
     except (TimeoutError, asyncio.CancelledError) as error:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), REAP_SECONDS)
         if isinstance(error, asyncio.CancelledError):
             raise
         metrics.command_failures.labels(program).inc()
@@ -80,7 +85,22 @@ async def run(
     return Completed(tuple(arguments), status, stdout, stderr)
 
 
+@contextlib.contextmanager
+def _source(data: bytes) -> Iterator[int]:
+    """The program's standard input: a file in memory, because writing to a pipe fails when the program ends early."""
+    if not data:
+        yield asyncio.subprocess.DEVNULL
+        return
+    file = os.memfd_create("stdin")
+    try:
+        os.write(file, data)
+        os.lseek(file, 0, os.SEEK_SET)
+        yield file
+    finally:
+        os.close(file)
+
+
 def _masked(text: str, secrets: Sequence[str]) -> str:
     for secret in sorted((s for s in secrets if s), key=len, reverse=True):
-        text = text.replace(shlex.quote(secret), MASK).replace(secret, MASK)
+        text = text.replace(secret, MASK)
     return text
