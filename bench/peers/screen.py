@@ -1,0 +1,48 @@
+"""Looking at an X display from outside: is the desktop on it?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import Xlib.display
+import Xlib.error
+import Xlib.X
+
+WANTED = frozenset({"_NET_WM_WINDOW_TYPE_DESKTOP", "_NET_WM_WINDOW_TYPE_DOCK"})
+
+
+class Screen:
+    """A connection to a display."""
+
+    def __init__(self, number: int, authority: Path) -> None:
+        os.environ["XAUTHORITY"] = str(authority)
+        self._display = Xlib.display.Display(f":{number}")
+        self._display.set_error_handler(lambda *_: None)
+
+    def close(self) -> None:
+        self._display.close()
+
+    def has_desktop(self) -> bool:
+        """Whether wallpaper and panel are managed windows that can be seen."""
+        seen: set[str] = set()
+        for identity in self._values(self._display.screen().root, "_NET_CLIENT_LIST"):
+            window = self._display.create_resource_object("window", identity)
+            kinds = {self._display.get_atom_name(atom) for atom in self._values(window, "_NET_WM_WINDOW_TYPE")}
+            if kinds & WANTED and self._viewable(window):
+                seen |= kinds & WANTED
+        return seen == WANTED
+
+    def _values(self, window: Any, name: str) -> list[int]:
+        try:
+            found = window.get_full_property(self._display.intern_atom(name), Xlib.X.AnyPropertyType)
+        except Xlib.error.XError:
+            return []
+        return list(found.value) if found is not None and found.format == 32 else []
+
+    def _viewable(self, window: Any) -> bool:
+        try:
+            return bool(window.get_attributes().map_state == Xlib.X.IsViewable)
+        except Xlib.error.XError:
+            return False
