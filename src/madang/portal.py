@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 import uvicorn
 
 from madang.kernel import log
+from madang.kernel.edge import Edge
 from madang.kernel.errors import SiteError
 from madang.kernel.ground import Ground, Parts, Service
-from madang.kernel.http import Edge, build_app
+from madang.kernel.http import build_app
 from madang.kernel.settings import HttpSettings, Settings, SiteSettings
-from madang.live_socket import live_route
+from madang.live_socket import live_socket
 from madang.migrations import upgrade
 from madang.services import SERVICES
 
@@ -82,7 +83,9 @@ class Server(uvicorn.Server):
 def assemble(ground: Ground, services: Sequence[Service]) -> Edge:
     """The application of these services; every process has the live updates."""
     ground.services = [service.name for service in SERVICES]
-    return build_app(ground, [Parts(routes=[live_route(ground)]), *(service.assemble(ground) for service in services)])
+    return build_app(
+        ground, [Parts(sockets={"/api/live": live_socket(ground)}), *(service.assemble(ground) for service in services)]
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import asgi
 
 from madang.desktops.links import Links
 from madang.desktops.model import Session
@@ -23,9 +22,9 @@ from madang.doors.pump import End, pump
 from madang.identity.model import Visitor
 from madang.identity.sign_on import SignOn
 from madang.kernel.errors import Conflict, MadangError, NotFound, NotSignedIn, Unavailable
-from madang.kernel.http import refuse_plain_http
+from madang.kernel.ground import SocketHandler
 from madang.kernel.log import logger
-from madang.kernel.sockets import Closed, WebSocket
+from madang.kernel.sockets import WebSocket
 
 log = logger("desktops")
 DOOR = "door.sock"
@@ -112,30 +111,11 @@ class Doors:
         return ENGINE_LOST, "the desktop does not answer"
 
 
-def door_route(path: str, doors: Doors) -> Any:
-    """The WebSocket that carries a desktop to its owner's browser."""
-
-    @asgi(path, is_mount=True, copy_scope=True)
-    async def serve(scope: Any, receive: Any, send: Any) -> None:
-        session_id = scope["path"].strip("/").rpartition("/")[2]
-        if scope["type"] == "websocket":
-            await doors.serve(WebSocket(scope, receive, send), session_id)
-            return
-        await refuse_plain_http(scope, send)
-
-    return serve
-
-
-def agent_route(path: str, desktops: Desktops, links: Links, supervisor: Supervisor) -> Any:
+def agent_socket(desktops: Desktops, links: Links, supervisor: Supervisor) -> SocketHandler:
     """The WebSocket on which agents report; each proves itself by the secret of its session."""
 
-    @asgi(path, is_mount=True, copy_scope=True)
-    async def serve(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "websocket":
-            await refuse_plain_http(scope, send)
-            return
-        web_socket = WebSocket(scope, receive, send)
-        session = await desktops.store.get(scope["path"].strip("/").rpartition("/")[2])
+    async def serve(web_socket: WebSocket, session_id: str) -> None:
+        session = await desktops.store.get(session_id)
         if session is None:
             await web_socket.refuse(NotFound("There is no such session.", code="session_not_found"))
             return
@@ -149,8 +129,6 @@ def agent_route(path: str, desktops: Desktops, links: Links, supervisor: Supervi
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             log.warning("an agent sent nonsense", session=session.id, reason=str(error))
             await web_socket.close(1008, "not a report")
-        except Closed:
-            return
         finally:
             supervisor.wake(session.id)
 

@@ -21,9 +21,11 @@ from madang.identity.records import person_of
 from madang.identity.settings import IdentitySettings
 from madang.identity.tokens import find_token, parse_token
 from madang.kernel import clock, origins
+from madang.kernel.edge import ANSWER_HEADERS
 from madang.kernel.errors import Forbidden, NotSignedIn
 from madang.kernel.ground import Ground
-from madang.kernel.http import ANSWER_HEADERS
+
+__all__ = ["SignOn", "Visitor", "address_of", "headers_of"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SEEN_SECONDS = 60.0  # how exactly "last seen" is known

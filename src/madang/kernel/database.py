@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import MetaData, event
+from sqlalchemy import Engine, MetaData, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -65,8 +65,7 @@ class Database:
             pool_timeout=settings.busy_seconds,
             connect_args={"timeout": settings.busy_seconds},
         )
-        event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(self.engine.sync_engine, "begin", _begin)
+        own_transactions(self.engine.sync_engine)
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -116,6 +115,12 @@ class Database:
             hint="Try again in a moment.",
             retry_after=2,
         )
+
+
+def own_transactions(engine: Engine) -> None:
+    """Let SQLAlchemy say when a transaction begins, so that everything in it, changes of tables too, is one."""
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

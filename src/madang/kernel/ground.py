@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from madang.kernel.events import Events
 from madang.kernel.live import EmbeddedLive
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings
+from madang.kernel.sockets import WebSocket
 
 
 class Ground:
@@ -56,11 +57,16 @@ async def _always_ready() -> Sequence[str]:
     return ()
 
 
+SocketHandler = Callable[[WebSocket, str], Awaitable[None]]
+
+
 @dataclass
 class Parts:
     """What a slice brings to a process."""
 
     routes: Sequence[Any] = ()
+    # By the beginning of the path; the handler gets the WebSocket, not accepted yet, and what follows.
+    sockets: Mapping[str, SocketHandler] = field(default_factory=dict)
     loops: Sequence[Loop] = ()
     start: Callable[[], Awaitable[None]] = _nothing
     stop: Callable[[], Awaitable[None]] = _nothing

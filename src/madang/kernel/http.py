@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,31 +17,13 @@ from sqlalchemy import text
 
 from madang import __version__
 from madang.kernel import metrics
+from madang.kernel.edge import Edge
 from madang.kernel.errors import InvalidInput, MadangError
 from madang.kernel.ground import Ground, Parts
 from madang.kernel.log import logger
-from madang.kernel.page import Page
 from madang.kernel.settings import HttpSettings
 
 log = logger("http")
-
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "connect-src 'self'; font-src 'self'; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; "
-    "object-src 'none'; form-action 'self'"
-)
-# What stands in a list under this name in the ASGI scope is added to the headers of the answer (a rotated cookie).
-ANSWER_HEADERS = "madang_answer_headers"
-GROUND_PATHS = frozenset({"/health", "/ready", "/metrics"})
-SECURITY_HEADERS = [
-    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"clipboard-read=(self), clipboard-write=(self), camera=(), microphone=(), geolocation=()"),
-]
 
 
 class Problem(msgspec.Struct):
@@ -90,7 +71,12 @@ def build_app(ground: Ground, parts: Sequence[Parts]) -> Edge:
 
     loops = [loop for part in parts for loop in part.loops]
     app = Litestar(
-        route_handlers=[health, _ready_route(ground, parts), prometheus, *_routes(parts)],
+        route_handlers=[
+            health,
+            _ready_route(ground, parts),
+            prometheus,
+            *(route for part in parts for route in part.routes),
+        ],
         exception_handlers={MadangError: known_error, HTTPException: framework_error, Exception: bug},
         openapi_config=OpenAPIConfig(
             title="Madang",
@@ -104,48 +90,7 @@ def build_app(ground: Ground, parts: Sequence[Parts]) -> Edge:
         request_max_body_size=ground.settings[HttpSettings].largest_body_bytes,
         logging_config=None,
     )
-    return Edge(app)
-
-
-def _routes(parts: Sequence[Parts]) -> list[Any]:
-    return [route for part in parts for route in part.routes]
-
-
-class Edge:
-    """What every request passes first: security headers on every answer, the request metrics, the page's own files.
-
-    The page is served here, not by a mount at "/": Litestar looks at mounts before routes that have a parameter.
-    """
-
-    def __init__(self, app: Litestar) -> None:
-        self.litestar = app
-        self._page = Page()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self.litestar(scope, receive, send)
-            return
-        begin = time.perf_counter()
-        status = 500
-
-        async def send_guarded(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *scope.get(ANSWER_HEADERS, ()), *SECURITY_HEADERS]
-                if not any(name == b"cache-control" for name, _ in message["headers"]):
-                    message["headers"].append((b"cache-control", b"no-store"))
-            await send(message)
-
-        try:
-            if _of_the_page(scope["path"]):
-                await _serve_page(self._page, scope, send_guarded)
-            else:
-                await self.litestar(scope, receive, send_guarded)
-        finally:
-            route = scope.get("path_template") or "other"
-            metrics.requests.labels(scope["method"], route, str(status)).inc()
-            metrics.request_seconds.labels(route).observe(time.perf_counter() - begin)
+    return Edge(app, {beginning: handler for part in parts for beginning, handler in part.sockets.items()})
 
 
 @get("/health", operation_id="health", summary="Whether the process is alive", tags=["ground"], sync_to_thread=False)
@@ -171,25 +116,6 @@ def _ready_route(ground: Ground, parts: Sequence[Parts]) -> Any:
         return Response(Readiness(ready=not reasons, reasons=reasons), status_code=503 if reasons else 200)
 
     return ready
-
-
-def _of_the_page(path: str) -> bool:
-    return path == "/api/docs" or not (path.startswith(("/api/", "/vncproxy/")) or path in GROUND_PATHS)
-
-
-async def _serve_page(page: Page, scope: Any, send: Any) -> None:
-    path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or "/"
-    if scope["method"] in ("GET", "HEAD"):
-        status, body, kind, cache = await page.answer(path.rstrip("/") or "/")
-    else:
-        status, body, kind, cache = 405, b"", "text/plain", "no-store"
-    headers = [
-        (b"content-type", kind.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", cache.encode()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 def problem_response(error: MadangError, path: str) -> Response[Any]:
@@ -232,12 +158,3 @@ def bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         hint="Try again; if it stays, tell the site's operator what you did.",
     )
     return problem_response(shown, request.url.path)
-
-
-async def refuse_plain_http(scope: Any, send: Any) -> None:
-    """The answer to a plain request on a WebSocket's path."""
-    error = MadangError("This address speaks WebSocket.", code="http_426", title="This cannot be done here")
-    body = msgspec.json.encode(error.problem(scope["path"]) | {"status": 426})
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 426, "headers": [*headers, (b"upgrade", b"websocket")]})
-    await send({"type": "http.response.body", "body": body})

@@ -14,7 +14,7 @@ from madang.desktops.links import Links
 from madang.desktops.model import Patience, Session
 from madang.desktops.routes import router
 from madang.desktops.service import Desktops, Limits
-from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, agent_route, door_route
+from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, agent_socket
 from madang.desktops.supervisor import Supervisor
 from madang.desktops.vnc.settings import VncSettings, claims, session_folder
 from madang.identity.audit import Audit
@@ -67,11 +67,8 @@ def assemble(ground: Ground) -> Parts:
         launcher.close()
 
     return Parts(
-        routes=[
-            router(desktops, sign_on, lambda: missing(ground.settings)),
-            door_route("/vncproxy", doors),
-            agent_route("/api/vnc/agents", desktops, links, supervisor),
-        ],
+        routes=[router(desktops, sign_on, lambda: missing(ground.settings))],
+        sockets={"/vncproxy/": doors.serve, "/api/vnc/agents/": agent_socket(desktops, links, supervisor)},
         loops=[supervisor.loop],
         start=supervisor.start,
         stop=stop,

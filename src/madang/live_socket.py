@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import msgspec
-from litestar import asgi
 
 from madang import __version__
 from madang.identity.model import Visitor
@@ -14,8 +12,7 @@ from madang.identity.sign_on import SignOn
 from madang.kernel import metrics
 from madang.kernel.errors import MadangError
 from madang.kernel.events import Event, Listener
-from madang.kernel.ground import Ground
-from madang.kernel.http import refuse_plain_http
+from madang.kernel.ground import Ground, SocketHandler
 from madang.kernel.sockets import Closed, WebSocket
 
 SIGNED_OUT = frozenset({"person.signed_out", "person.disabled"})
@@ -23,21 +20,17 @@ NO_LONGER_ALLOWED = 4003
 TRY_AGAIN = 1013
 
 
-def live_route(ground: Ground) -> Any:
+def live_socket(ground: Ground) -> SocketHandler:
+    """The handler of `/api/live`."""
     sign_on = SignOn(ground)
 
-    @asgi("/api/live", is_mount=True, copy_scope=True)
-    async def live(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "websocket":
-            await refuse_plain_http(scope, send)
-            return
-        web_socket = WebSocket(scope, receive, send)
+    async def live(web_socket: WebSocket, _rest: str) -> None:
         try:
             visitor = await sign_on.socket_visitor(web_socket.headers)
         except MadangError as error:
             await web_socket.refuse(error)
             return
-        everybody = b"all=true" in scope["query_string"] and visitor.may("desktops.see_all")
+        everybody = b"all=true" in web_socket.scope["query_string"] and visitor.may("desktops.see_all")
         await web_socket.accept()
         async with ground.events.listen(lambda event: _sees(event, visitor, everybody)) as listener:
             with metrics.live_connections.track_inprogress():
