@@ -25,6 +25,7 @@ from madang.compute.order import AgentOrder, Failure
 _SESSION = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 # A Unix socket's path holds 107 bytes; the longest in a session's folder is run/dbus/... of foreign programs.
 _LONGEST_FOLDER = 80
+_LONGEST_ROOT = _LONGEST_FOLDER - len("/") - 12  # a session's id has 12 characters
 
 
 class LocalLauncher:
@@ -110,12 +111,12 @@ class LocalLauncher:
                     f"chown {os.geteuid()} {self.folder_root} && chmod 0711 {self.folder_root}",
                 )
             )
-        if len(os.fsencode(self.folder_root)) + 37 > _LONGEST_FOLDER:
+        if len(os.fsencode(self.folder_root)) > _LONGEST_ROOT:
             raise LaunchFailed(
                 Failure(
                     "folder_root_long",
                     "The path of the folder for sessions is too long for sockets in it.",
-                    f"{self.folder_root} may have {_LONGEST_FOLDER - 37} bytes.",
+                    f"{self.folder_root} may have {_LONGEST_ROOT} bytes.",
                     "Choose a shorter folder in madang.toml.",
                 )
             )
