@@ -14,6 +14,12 @@ import secrets
 
 NAME = "madang_sign_in"
 LONGEST_SECRET = 100
+LONGEST_ID = 32
+
+
+def is_id(text: str) -> bool:
+    """Whether it could be the id of a record here."""
+    return 0 < len(text) <= LONGEST_ID and text.isascii() and text.isalnum()
 
 
 def new_secret() -> str:
@@ -50,7 +56,7 @@ def parse(header: str | None) -> tuple[str, str] | None:
         name, _, value = part.strip().partition("=")
         if name == NAME:
             sign_in, dot, secret = value.strip('"').partition(".")
-            if dot and sign_in and 0 < len(secret) <= LONGEST_SECRET and len(sign_in) <= LONGEST_SECRET:
+            if dot and is_id(sign_in) and 0 < len(secret) <= LONGEST_SECRET:
                 return sign_in, secret
     return None
 

@@ -15,7 +15,7 @@ from madang.identity.audit import Audit
 from madang.identity.background import background_of
 from madang.identity.links import LinkInvalid, Links
 from madang.identity.local import LocalAccounts
-from madang.identity.model import Actor, Visitor, actor_of, checked_password, invalid
+from madang.identity.model import Actor, Visitor, actor_of, checked_password, invalid, is_name
 from madang.identity.passwords import Passwords
 from madang.identity.providers import SignInProvider
 from madang.identity.records import person_of
@@ -188,9 +188,11 @@ class Entrance:
 
     async def _record_refused(self, name: str, device: Device, locked: bool) -> None:
         """Only names of people go into the trail: another may be a password typed into the wrong field."""
-        async with self._database.read() as connection:
-            query = select(tables.people.c.id).where(tables.people.c.name == name)
-            known = (await connection.execute(query)).scalar()
+        known = None
+        if is_name(name):
+            async with self._database.read() as connection:
+                query = select(tables.people.c.id).where(tables.people.c.name == name)
+                known = (await connection.execute(query)).scalar()
         by = Actor(known, name if known else "unknown", device.address)
         detail = "locked for a while" if locked else ""
         self._audit.record_by(by, "sign_in", name if known else "", outcome="refused", detail=detail)

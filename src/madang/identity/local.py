@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from madang.identity import tables
 from madang.identity.background import Background
+from madang.identity.model import is_name
 from madang.identity.passwords import Passwords
 from madang.identity.providers import Identified
 from madang.kernel.database import Database
@@ -25,10 +26,12 @@ class LocalAccounts:
 
     async def identify(self, credentials: Mapping[str, str]) -> Identified | None:
         """The caller has a turn of Passwords."""
-        table, password = tables.people, credentials["password"]
-        query = select(table.c.id, table.c.password, table.c.disabled).where(table.c.name == credentials["name"])
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        table, name, password = tables.people, credentials["name"], credentials["password"]
+        query = select(table.c.id, table.c.password, table.c.disabled).where(table.c.name == name)
+        row = None
+        if is_name(name):
+            async with self._database.read() as connection:
+                row = (await connection.execute(query)).one_or_none()
         right = await self._passwords.check(row.password if row else None, password)
         if row is None or not right or row.disabled:
             return None

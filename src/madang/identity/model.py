@@ -97,9 +97,14 @@ def invalid(field: str, message: str, *, code: str | None = None, hint: str = ""
     return InvalidInput(message, code=code, hint=hint, fields=[{"field": field, "message": message}])
 
 
+def is_name(text: str) -> bool:
+    """Whether somebody could have this name."""
+    return re.fullmatch(NAME_PATTERN.removesuffix("$"), text) is not None
+
+
 def checked_name(name: str) -> str:
     """The name as it is kept. Raises InvalidInput."""
-    if not re.fullmatch(NAME_PATTERN.removesuffix("$"), name):
+    if not is_name(name):
         raise invalid("name", f"A name is {NAME_RULE}.")
     return name
 

@@ -24,6 +24,7 @@ from madang.identity.model import (
     checked_name,
     checked_roles,
     checked_text,
+    is_name,
     permissions_of,
 )
 from madang.identity.records import encode_roles, new_id, person_of
@@ -57,9 +58,11 @@ class People:
 
     async def by_name(self, name: str) -> Person:
         """Raises NotFound."""
-        async with self._database.read() as connection:
-            query = select(tables.people).where(tables.people.c.name == name)
-            row = (await connection.execute(query)).mappings().one_or_none()
+        row = None
+        if is_name(name):
+            async with self._database.read() as connection:
+                query = select(tables.people).where(tables.people.c.name == name)
+                row = (await connection.execute(query)).mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is nobody called {name!r}.", code="person_not_found", hint="madang people list")
         return person_of(row, self._accounts)

@@ -114,7 +114,7 @@ def parse_token(text: str) -> tuple[str, str] | None:
     if not text.startswith(PREFIX) or len(text) > LONGEST:
         return None
     token, underscore, secret = text.removeprefix(PREFIX).partition("_")
-    return (token, secret) if token and underscore and secret else None
+    return (token, secret) if cookies.is_id(token) and underscore and secret else None
 
 
 def refuse_token(visitor: Visitor) -> None:
