@@ -1,7 +1,9 @@
 """Live state: records with an expiry, counters, and messages between processes. It may be lost at any time.
 
 Embedded: an SQLite file, so that several processes of one host share it; every call runs in one thread beside the
-event loop. Whoever uses it treats an empty answer as "not known yet" and rebuilds it from reality.
+event loop. Whoever uses it treats an empty answer as "not known yet" and rebuilds it from reality. So while it cannot
+be read or written at all (a full disk), records are not there and messages are not sent; only marks and counters,
+which guard something, raise Unavailable.
 """
 
 from __future__ import annotations
@@ -17,15 +19,24 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from madang.kernel.errors import Unavailable
 from madang.kernel.log import logger
 
 log = logger("live")
 Result = TypeVar("Result")
 Handler = Callable[[bytes], Awaitable[None]]
+Work = Callable[[sqlite3.Connection], Result]
+
+
+class LiveStateUnavailable(Unavailable):
+    code = "live_state_unavailable"
+    title = "The portal's live state cannot be used right now"
 
 
 class Live(Protocol):
     """What every kind of live state does. Keys are text, values anything that msgspec writes as JSON."""
+
+    shared: bool  # whether other processes use the same live state
 
     async def put(self, key: str, value: Any, seconds: float) -> None:
         """Keep a record for so long."""
@@ -39,10 +50,10 @@ class Live(Protocol):
     async def delete(self, key: str) -> None: ...
 
     async def add(self, key: str, seconds: float) -> bool:
-        """Keep a mark; False when it was there already."""
+        """Keep a mark; False when it was there already. Raises Unavailable."""
 
     async def count(self, key: str, seconds: float) -> int:
-        """Count one more; the count begins anew `seconds` after the first."""
+        """Count one more; the count begins anew `seconds` after the first. Raises Unavailable."""
 
     async def publish(self, message: bytes) -> None:
         """Tell the other processes."""
@@ -55,7 +66,9 @@ class EmbeddedLive:
     """Live state in an SQLite file, shared by the processes of one host."""
 
     POLL_SECONDS = 0.2
-    MESSAGE_SECONDS = 10.0
+    BUSY_SECONDS = 5.0  # how long a call waits for another process
+    MESSAGE_SECONDS = 60.0  # how long a message waits for a process that is slow
+    CLEAN_SECONDS = 60.0  # how often what expired is removed
 
     def __init__(self, file: Path, *, shared: bool) -> None:
         """`shared`: other processes use the file too, so their messages are looked for."""
@@ -63,13 +76,16 @@ class EmbeddedLive:
         self.shared = shared
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None  # device and inode of the file that is open
+        self._cleaned = 0.0
+        self._broken = False
         self._handlers: list[Handler] = []
         self._origin = f"{time.time_ns():x}"
         self._seen = 0
         self._poller: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._seen = await self._call(self._last_message)
+        self._seen = await self._ask(self._last_message, 0)
         if self.shared:
             self._poller = asyncio.create_task(self._poll())
 
@@ -83,28 +99,30 @@ class EmbeddedLive:
 
     async def put(self, key: str, value: Any, seconds: float) -> None:
         row = (key, msgspec.json.encode(value), time.time() + seconds)
-        await self._call(lambda db: db.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", row))
+        await self._ask(lambda db: db.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", row), None)
 
     async def get(self, key: str) -> Any | None:
-        found = await self._call(
+        found = await self._ask(
             lambda db: db.execute(
                 "SELECT value FROM records WHERE key = ? AND expires > ?", (key, time.time())
-            ).fetchone()
+            ).fetchone(),
+            None,
         )
         return msgspec.json.decode(found[0]) if found else None
 
     async def get_many(self, prefix: str) -> dict[str, Any]:
         # Keys are plain text, so the records of a prefix are one range of the primary key.
         bounds = (prefix, prefix + "\U0010ffff", time.time())
-        rows = await self._call(
+        rows: list[tuple[str, bytes]] = await self._ask(
             lambda db: db.execute(
                 "SELECT key, value FROM records WHERE key >= ? AND key < ? AND expires > ?", bounds
-            ).fetchall()
+            ).fetchall(),
+            [],
         )
         return {key: msgspec.json.decode(value) for key, value in rows}
 
     async def delete(self, key: str) -> None:
-        await self._call(lambda db: db.execute("DELETE FROM records WHERE key = ?", (key,)))
+        await self._ask(lambda db: db.execute("DELETE FROM records WHERE key = ?", (key,)), None)
 
     async def add(self, key: str, seconds: float) -> bool:
         return await self.count(key, seconds) == 1
@@ -115,43 +133,82 @@ class EmbeddedLive:
     async def publish(self, message: bytes) -> None:
         if self.shared:
             row = (self._origin, message, time.time())
-            await self._call(lambda db: db.execute("INSERT INTO messages (origin, body, at) VALUES (?, ?, ?)", row))
+            insert = "INSERT INTO messages (origin, body, at) VALUES (?, ?, ?)"
+            await self._ask(lambda db: db.execute(insert, row), None)
 
     def on_message(self, handler: Handler) -> None:
         self._handlers.append(handler)
 
-    async def _call(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    async def _call(self, work: Work[Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._try, work)
 
-    def _try(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        for last_try in (False, True):
+    async def _ask(self, work: Work[Result], otherwise: Any) -> Any:
+        """The same for what may be lost: `otherwise` when it cannot be done."""
+        try:
+            return await self._call(work)
+        except LiveStateUnavailable:
+            return otherwise
+
+    def _try(self, work: Work[Result]) -> Result:
+        try:
+            result = self._do(work)
+        except sqlite3.Error as first:
+            if _busy(first):
+                raise self._unavailable(first) from first
+            self._close()
+            # The file was wiped, replaced or damaged while we run: begin again, with an empty one if it has to be.
+            log.warning("live state begins anew", reason=str(first))
+            if _damaged(first):
+                self._remove()
             try:
-                with self._open() as connection:
-                    return work(connection)
-            except sqlite3.DatabaseError as error:
-                # The file was wiped, replaced or damaged while we run: begin again with an empty one.
-                log.warning("live state begins anew", reason=str(error))
+                result = self._do(work)
+            except (sqlite3.Error, OSError) as error:
                 self._close()
-                if last_try:
-                    raise
-                if "locked" not in str(error) and "no such table" not in str(error):
-                    self._remove()
-        raise AssertionError("unreachable")
+                raise self._unavailable(error) from error
+        except OSError as error:
+            raise self._unavailable(error) from error
+        self._broken = False
+        return result
+
+    def _do(self, work: Work[Result]) -> Result:
+        with self._open() as connection:
+            if time.monotonic() - self._cleaned > self.CLEAN_SECONDS:
+                self._cleaned = time.monotonic()
+                connection.execute("DELETE FROM records WHERE expires <= ?", (time.time(),))
+                connection.execute("DELETE FROM messages WHERE at < ?", (time.time() - self.MESSAGE_SECONDS,))
+            return work(connection)
+
+    def _unavailable(self, error: Exception) -> LiveStateUnavailable:
+        if not self._broken:  # said once, not for every heartbeat
+            log.error("live state cannot be used", file=str(self.file), reason=str(error))
+        self._broken = True
+        return LiveStateUnavailable(
+            f"{self.file} cannot be used: {error}.",
+            hint="Free some space or make it writable; nothing is lost.",
+            retry_after=2,
+        )
 
     def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._opened != _identity(self.file):
+            self._close()  # the file was removed or replaced: those who open it now see another one than we
         if self._connection is None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.file, timeout=5.0, check_same_thread=False)
-            self.file.chmod(0o600)
-            connection.executescript(
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-                "CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value BLOB, expires REAL) WITHOUT ROWID;"
-                "CREATE TABLE IF NOT EXISTS messages"
-                "(id INTEGER PRIMARY KEY AUTOINCREMENT, origin TEXT, body BLOB, at REAL);"
-            )
-            connection.execute("DELETE FROM records WHERE expires <= ?", (time.time(),))
-            connection.commit()
-            self._connection = connection
+            connection = sqlite3.connect(self.file, timeout=self.BUSY_SECONDS, check_same_thread=False)
+            try:
+                self.file.chmod(0o600)
+                connection.executescript(
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+                    "CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value BLOB, expires REAL) WITHOUT ROWID;"
+                    "CREATE TABLE IF NOT EXISTS messages"
+                    "(id INTEGER PRIMARY KEY AUTOINCREMENT, origin TEXT, body BLOB, at REAL);"
+                )
+            except (sqlite3.Error, OSError):
+                connection.close()
+                raise
+            identity = _identity(self.file)
+            if identity != self._opened:
+                self._seen = 0  # another file numbers its messages anew
+            self._connection, self._opened, self._cleaned = connection, identity, 0.0
         return self._connection
 
     def _close(self) -> None:
@@ -162,24 +219,27 @@ class EmbeddedLive:
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
-            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(self.POLL_SECONDS)
-            for body in await self._call(self._new_messages):
+            for body in await self._ask(self._new_messages, []):
                 for handler in self._handlers:
-                    await handler(body)
+                    try:
+                        await handler(body)
+                    except Exception:  # of one message; the next ones are to be heard
+                        log.exception("a message could not be handled")
 
     def _new_messages(self, connection: sqlite3.Connection) -> list[bytes]:
         last = self._last_message(connection)
         if last < self._seen:  # wiped: the numbers began anew
             self._seen = 0
         rows = connection.execute(
-            "SELECT body FROM messages WHERE id > ? AND origin != ? ORDER BY id", (self._seen, self._origin)
+            "SELECT body FROM messages WHERE id > ? AND id <= ? AND origin != ? ORDER BY id",
+            (self._seen, last, self._origin),
         ).fetchall()
-        if last != self._seen:
-            connection.execute("DELETE FROM messages WHERE at < ?", (time.time() - self.MESSAGE_SECONDS,))
         self._seen = last
         return [body for (body,) in rows]
 
@@ -188,8 +248,35 @@ class EmbeddedLive:
 
 
 def _count(connection: sqlite3.Connection, key: str, seconds: float) -> int:
+    # One statement, so that of two processes only one is the first. The number is kept as JSON text like any record.
     now = time.time()
-    row = connection.execute("SELECT value, expires FROM records WHERE key = ?", (key,)).fetchone()
-    number, expires = (int(row[0]), row[1]) if row and row[1] > now else (0, now + seconds)
-    connection.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (key, str(number + 1).encode(), expires))
-    return number + 1
+    rows = connection.execute(
+        "INSERT INTO records VALUES (:key, '1', :end) ON CONFLICT (key) DO UPDATE SET "
+        "value = iif(expires > :now, CAST(CAST(value AS TEXT) AS INTEGER) + 1, 1) || '', "
+        "expires = iif(expires > :now, expires, :end) RETURNING value",
+        {"key": key, "now": now, "end": now + seconds},
+    ).fetchall()
+    return int(rows[0][0])
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file this is; None when there is none or somebody emptied it."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_size else None
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _busy(error: sqlite3.Error) -> bool:
+    return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _damaged(error: sqlite3.Error) -> bool:
+    """Whether only a new file helps. A full or read-only disk is no reason to forget who tried which password."""
+    other_tables = _primary_code(error) == sqlite3.SQLITE_ERROR and "no such table" not in str(error)
+    return other_tables or _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
