@@ -1,0 +1,1 @@
+"""What tests of several stages share: a real portal process, its people, and an RFB client."""
