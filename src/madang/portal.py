@@ -18,9 +18,6 @@ from madang.live_socket import live_socket
 from madang.migrations import upgrade
 from madang.services import SERVICES
 
-# A peer that takes nothing for so long is cut by the kernel, whatever its WebSocket does (tcp(7), milliseconds).
-TCP_USER_TIMEOUT_MS = 30_000
-
 
 class Portal:
     """A process that serves some services on one port."""
@@ -35,7 +32,7 @@ class Portal:
     async def run(self, on_ready: Callable[[Ground], Awaitable[None]]) -> None:
         """Serve until SIGINT or SIGTERM. `on_ready(ground)` is awaited once the port answers."""
         http = self.settings[HttpSettings]
-        listener = listen(http.host, http.port)
+        listener = listen(http.host, http.port, http.stall_seconds)
         await upgrade(self.ground.database.file)
         app = assemble(self.ground, self._services)
         server = Server(
@@ -88,13 +85,14 @@ def assemble(ground: Ground, services: Sequence[Service]) -> Edge:
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, stall_seconds: float) -> socket.socket:
     """The listening socket. Raises SiteError when the address is taken or not this machine's."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+        # The kernel itself cuts a peer that takes nothing for so long, whatever its WebSocket does (tcp(7)).
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(stall_seconds * 1000))
         listener.bind(address)
         listener.listen(1024)
         listener.setblocking(False)

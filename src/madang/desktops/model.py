@@ -120,8 +120,10 @@ def decide(session: Session, sight: Sight, now: float, patience: Patience) -> De
         return NOTHING
     if not session.wanted:
         return _decide_ending(session, sight, now, patience)
-    if session.state is State.REQUESTED:
-        return Decision(Step.LAUNCH) if now - session.created_at > patience.launch else NOTHING
+    if session.pid is None and not sight.linked:
+        # Whoever was to launch it is gone: in the middle of it, when `launched_at` is set.
+        begun = max(session.launched_at or session.created_at, sight.seen_at if session.launched_at else 0.0)
+        return Decision(Step.LAUNCH) if now - begun > patience.launch else NOTHING
     if session.ends_at is not None and now > session.ends_at:
         return Decision(Step.ASK_TO_END, "time_limit")
     if sight.process is False and not sight.linked:

@@ -64,6 +64,8 @@ class Desktops:
         self._encoded = EncodedViews()
         # Set by whoever carries sessions on: called with the id of one that wants a look now.
         self.wake: Callable[[str], None] = lambda _session: None
+        # Called with the id of a session that has just come to its end.
+        self.after_end: list[Callable[[str], None]] = []
 
     async def create(self, visitor: Visitor, wish: Wish, address: str) -> Session:
         """Store a new desktop; the loop launches it. Raises LimitReached, InvalidInput, Unavailable."""
@@ -103,8 +105,6 @@ class Desktops:
         """The session if it is theirs. Raises NotFound, also when it is somebody else's."""
         session = await self.store.get(session_id)
         if session is None or session.person_id != visitor.person.id:
-            if session is not None and visitor.may("desktops.see_all"):
-                return session
             raise NotFound(
                 f"There is no desktop {session_id!r} of yours.",
                 code="session_not_found",
@@ -169,6 +169,10 @@ class Desktops:
     async def change(self, session: Session, **values: Any) -> Session:
         """Store a change and tell everybody who may see it. Raises Stale."""
         changed = await self.store.change(session, **values)
+        if changed.over:
+            await self.pulses.delete(changed.id)
+            for after_end in self.after_end:
+                after_end(changed.id)
         await self.tell(changed)
         return changed
 
@@ -176,6 +180,10 @@ class Desktops:
         """An event with the session as it is now."""
         shown = await self.shown(session)
         await self._ground.events.publish(f"{self.service}.session", {"session": shown}, person=session.person_id)
+
+    def heard(self, person_id: str) -> bool:
+        """Whether anybody listens to changes of this person's sessions."""
+        return self._ground.events.heard(f"{self.service}.session", person_id)
 
     async def forget(self, ids: Sequence[str], person_id: str | None) -> None:
         """Remove what is kept beside the records that are gone, and tell."""

@@ -13,8 +13,9 @@ import msgspec
 
 from madang.desktops.links import Links
 from madang.desktops.model import Session
+from madang.desktops.reports import Reports
 from madang.desktops.service import Desktops
-from madang.desktops.supervisor import Supervisor, digest
+from madang.desktops.supervisor import digest
 from madang.doors import handover, tickets
 from madang.doors.counters import Counters
 from madang.doors.open_doors import OpenDoor, OpenDoors
@@ -54,9 +55,6 @@ class Doors:
         try:
             visitor = await self._sign_on.socket_visitor(web_socket.headers)
             session = await self._desktops.get(visitor, session_id)
-            if session.person_id != visitor.person.id:
-                # Operators see the list of all sessions, never into somebody's desktop.
-                raise NotFound(f"There is no desktop {session_id!r} of yours.", code="session_not_found")
             engine = await self._engine(session)
         except MadangError as error:
             self._counters.refused(error.code)
@@ -111,7 +109,7 @@ class Doors:
         return ENGINE_LOST, "the desktop does not answer"
 
 
-def agent_socket(desktops: Desktops, links: Links, supervisor: Supervisor) -> SocketHandler:
+def agent_socket(desktops: Desktops, links: Links, reports: Reports) -> SocketHandler:
     """The WebSocket on which agents report; each proves itself by the secret of its session."""
 
     async def serve(web_socket: WebSocket, session_id: str) -> None:
@@ -125,11 +123,11 @@ def agent_socket(desktops: Desktops, links: Links, supervisor: Supervisor) -> So
             return
         await web_socket.accept()
         try:
-            await links.serve(session.id, web_socket, supervisor.take_report)
+            await links.serve(session.id, web_socket, reports.take)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             log.warning("an agent sent nonsense", session=session.id, reason=str(error))
             await web_socket.close(1008, "not a report")
         finally:
-            supervisor.wake(session.id)
+            desktops.wake(session.id)
 
     return serve

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from madang.compute.launcher import Launcher, LaunchFailed, Placement
-from madang.compute.order import AgentOrder, Instruction, Report, Stage
+from madang.compute.order import AgentOrder, Instruction, Stage
 from madang.desktops.links import Links
-from madang.desktops.model import FAILURES, Decision, Patience, Session, Sight, State, Step, decide, finished, reported
+from madang.desktops.model import FAILURES, Decision, Patience, Session, Sight, State, Step, decide, finished
 from madang.desktops.service import Desktops
 from madang.desktops.store import Stale
 from madang.kernel import clock
@@ -37,19 +37,18 @@ class Supervisor:
         order: Callable[[Session, str, str], AgentOrder],
         *,
         look_seconds: float,
-        pulse_seconds: float,
-        viewers: Callable[[str], int],
-        close_doors: Callable[[str], None],
+        news_again: Callable[[str], None],
     ) -> None:
-        """`order(session, agent_secret, door_key)` makes the order for an agent."""
+        """`order(session, agent_secret, door_key)` makes the order for an agent.
+
+        `news_again(session)`: whatever its agent says next counts as news.
+        """
         self._desktops = desktops
         self._launcher = launcher
         self._links = links
         self._patience = patience
         self._order = order
-        self._pulse_seconds = pulse_seconds
-        self._viewers = viewers
-        self._close_doors = close_doors
+        self._news_again = news_again
         self._launching: set[str] = set()
         self._steps: dict[str, asyncio.Task[None]] = {}
         self._forgot_at = 0.0
@@ -137,6 +136,7 @@ class Supervisor:
                 await self._finish(session, decision.why, FAILURES[decision.why])
             case Step.MARK_UNKNOWN:
                 log.info("session unknown", session=session.id)
+                self._news_again(session.id)
                 await self._desktops.change(session, unknown_since=self._links.seen_at(session.id))
             case Step.MARK_SEEN:
                 await self._desktops.change(session, unknown_since=None)
@@ -146,6 +146,9 @@ class Supervisor:
             return
         self._launching.add(session.id)
         try:
+            if session.launched_at is not None:
+                # A portal that is gone was at it: whatever it started has not reported, and goes.
+                await self._sweep(session)
             now = clock.now()
             agent_secret, door_key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
             request = Stage("request", session.created_at, round(now - session.created_at, 3))
@@ -192,50 +195,18 @@ class Supervisor:
 
     async def _finish(self, session: Session, reason: str, failure: Failure | None) -> None:
         """End by force whatever is left, then record the end."""
+        await self._sweep(session)
+        await self._over(session, reason, failure)
+
+    async def _sweep(self, session: Session) -> None:
         if session.folder is not None:
             folder = Path(session.folder)
             if not await self._launcher.sweep(session.id, session.account, folder, session.display):
                 log.warning("something of a session could not be removed", session=session.id)
-        await self._over(session, reason, failure)
 
     async def _over(self, session: Session, reason: str, failure: Failure | None) -> None:
         await self._desktops.change(session, **finished(session, reason, clock.now(), failure))
-        await self._after_end(session.id)
         log.info("session over", session=session.id, reason=reason, code=failure.code if failure else "")
-
-    async def _after_end(self, session_id: str) -> None:
-        self._close_doors(session_id)
-        self._links.forget(session_id)
-        await self._desktops.pulses.delete(session_id)
-
-    async def take_report(self, session_id: str, report: Report) -> Instruction | None:
-        """Store what an agent says; gives what to tell it."""
-        for _ in range(5):
-            session = await self._desktops.store.get(session_id)
-            if session is None or session.over:
-                over = report.state in ("ended", "failed")
-                return Instruction("bye") if over else Instruction("end", "unknown session")
-            if report.pulse is not None:
-                await self._desktops.pulses.put(
-                    session_id, report.pulse, self._viewers(session_id), self._pulse_seconds
-                )
-            changes = reported(session, report, clock.now())
-            try:
-                if changes:
-                    session = await self._desktops.change(session, **changes)
-                elif report.pulse is not None:
-                    await self._desktops.tell(session)
-            except Stale:
-                continue
-            if session.over:
-                await self._after_end(session_id)
-                return Instruction("bye")
-            return (
-                None
-                if session.wanted or report.state == "ending"
-                else Instruction("end", session.end_reason or "asked")
-            )
-        return None
 
 
 def placement_of(session: Session) -> Placement | None:

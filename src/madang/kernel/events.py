@@ -73,6 +73,11 @@ class Events:
         await self._deliver(event)
         await self._live.publish(msgspec.json.encode(event))
 
+    def heard(self, name: str, person: str) -> bool:
+        """Whether a page may be listening to such an event; other processes are not asked, so they count as pages."""
+        event = Event(name, msgspec.Raw(b"{}"), person)
+        return self._live.shared or any(listener.sees(event) for listener in self._listeners)
+
     @contextlib.asynccontextmanager
     async def listen(self, sees: Callable[[Event], bool]) -> AsyncIterator[Listener]:
         listener = Listener(sees)

@@ -88,6 +88,10 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             gt=0, description="A WebSocket is pinged this often, and dropped when it does not answer in time."
         ),
     ] = 20.0
+    stall_seconds: Annotated[
+        float,
+        msgspec.Meta(gt=0, description="A connection whose other side takes nothing for so long is cut."),
+    ] = 30.0
     close_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="On stop, open connections get this long before they are cut.")
     ] = 1.0

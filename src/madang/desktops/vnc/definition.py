@@ -12,6 +12,7 @@ from madang.compute.order import AgentOrder
 from madang.desktops.agent.preflight import COMPANIONS, PROGRAMS, find
 from madang.desktops.links import Links
 from madang.desktops.model import Patience, Session
+from madang.desktops.reports import Reports
 from madang.desktops.routes import router
 from madang.desktops.service import Desktops, Limits
 from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, agent_socket
@@ -47,19 +48,28 @@ def assemble(ground: Ground) -> Parts:
     links = Links()
     desktops = Desktops(ground, "vnc", limits(settings), launcher, Audit(ground))
     doors = Doors(desktops, sign_on, settings.door_seconds)
+    reports = Reports(desktops, doors.open.viewers, settings.heartbeat_seconds + settings.silent_seconds)
     supervisor = Supervisor(
         desktops,
         launcher,
         links,
-        Patience(launch=2.0, start=settings.start_seconds, silent=settings.silent_seconds, end=settings.end_seconds),
+        Patience(
+            launch=settings.launch_seconds,
+            start=settings.start_seconds,
+            silent=settings.silent_seconds,
+            end=settings.end_seconds,
+        ),
         lambda session, agent_secret, door_key: order(ground.settings, session, agent_secret, door_key),
         look_seconds=settings.look_seconds,
-        pulse_seconds=settings.heartbeat_seconds + settings.silent_seconds,
-        viewers=doors.open.viewers,
-        close_doors=lambda session: doors.open.close_where(
+        news_again=reports.forget,
+    )
+    desktops.after_end += [
+        lambda session: doors.open.close_where(
             lambda door: door.session == session, SESSION_ENDED, "the desktop is over"
         ),
-    )
+        links.forget,
+        reports.forget,
+    ]
     _close_doors_of_people_who_left(ground, doors)
 
     async def stop() -> None:
@@ -68,7 +78,7 @@ def assemble(ground: Ground) -> Parts:
 
     return Parts(
         routes=[router(desktops, sign_on, lambda: missing(ground.settings))],
-        sockets={"/vncproxy/": doors.serve, "/api/vnc/agents/": agent_socket(desktops, links, supervisor)},
+        sockets={"/vncproxy/": doors.serve, "/api/vnc/agents/": agent_socket(desktops, links, reports)},
         loops=[supervisor.loop],
         start=supervisor.start,
         stop=stop,
@@ -87,6 +97,15 @@ def _close_doors_of_people_who_left(ground: Ground, doors: Doors) -> None:
 
     ground.events.on("person.signed_out", signed_out)
     ground.events.on("person.disabled", signed_out)
+
+
+def patience(settings: VncSettings) -> Patience:
+    return Patience(
+        launch=settings.launch_seconds,
+        start=settings.start_seconds,
+        silent=settings.silent_seconds,
+        end=settings.end_seconds,
+    )
 
 
 def limits(settings: VncSettings) -> Limits:

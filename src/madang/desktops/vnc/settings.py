@@ -42,6 +42,10 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longest_time_limit_seconds: Annotated[
         int, msgspec.Meta(ge=60, le=31_536_000, description="The longest time a person may choose.")
     ] = 86_400
+    launch_seconds: Annotated[
+        float,
+        msgspec.Meta(gt=0, description="A launch that nobody carries on is begun again after so long."),
+    ] = 3.0
     start_seconds: Annotated[float, msgspec.Meta(gt=0, description="A start that takes longer has failed.")] = 30.0
     heartbeat_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="An agent reports this often when nothing changes.")
