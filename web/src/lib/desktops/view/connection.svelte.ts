@@ -1,0 +1,177 @@
+import { live } from '../../kernel/live.svelte';
+import { problemOf, type Problem } from '../../kernel/problem';
+import { retryDelay } from '../../kernel/retry';
+import { myself } from '../../identity/me.svelte';
+import { desktopsApi } from '../desktops-api';
+import { isOver, mayHaveScreen, type Session } from '../model';
+import { sessions } from '../sessions.svelte';
+import type { Viewer } from './viewer';
+import { loadViewer } from './viewer-loader';
+
+/** `waiting` for its start, `over` ended or failed, `gone` there is no such session for this person. */
+export type Phase = 'waiting' | 'connecting' | 'connected' | 'reconnecting' | 'over' | 'gone';
+
+export interface ConnectionHost {
+  screen: HTMLElement;
+  field: HTMLTextAreaElement;
+  connected(viewer: Viewer): void;
+  clipboard(text: string): void;
+}
+
+/** While the door opens, which takes moments, the portal refuses; then we ask again quickly. */
+const doorDelay = 120;
+const permissionLost = 4003;
+
+/** Holds the connection to one session's screen: waits for its start, connects, and comes back whatever happens. */
+export class Connection {
+  phase = $state<Phase>('waiting');
+  /** There is something to see; what was last seen counts while reconnecting. */
+  pictured = $state(false);
+  attempts = $state(0);
+  lostAt = $state<number | null>(null);
+  /** The portal itself does not answer, not only this session's screen. */
+  portalAway = $state(false);
+  problem = $state<Problem | null>(null);
+  /** The last picture of the connection before, shown until there is a new one. */
+  frozen = $state.raw<HTMLCanvasElement | null>(null);
+  viewer: Viewer | null = null;
+  #stopped = false;
+  #wake: () => void = () => {};
+  #cleanUp: (() => void)[] = [];
+
+  constructor(
+    readonly id: string,
+    readonly host: ConnectionHost,
+  ) {
+    this.#cleanUp.push(live.onOpen(() => this.#wake()));
+    this.#cleanUp.push(live.on('vnc.session', (message) => (message.session as Session).id === id && this.#news()));
+    this.#cleanUp.push(live.on('vnc.session.gone', (message) => message.id === id && this.#news()));
+    const wake = () => this.#wake();
+    window.addEventListener('online', wake);
+    document.addEventListener('visibilitychange', wake);
+    this.#cleanUp.push(() => window.removeEventListener('online', wake));
+    this.#cleanUp.push(() => document.removeEventListener('visibilitychange', wake));
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const undo of this.#cleanUp) undo();
+    this.viewer?.close();
+    this.#wake();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      const session = await this.#look();
+      if (this.#stopped) return;
+      if (session === 'gone') {
+        this.phase = 'gone';
+        return;
+      } else if (!session) {
+        await this.#pause(retryDelay(++this.attempts));
+      } else if (isOver(session)) {
+        this.phase = 'over';
+        return;
+      } else if (!mayHaveScreen(session) && session.state !== 'ending') {
+        await this.#pause(1000);
+      } else {
+        await this.#attempt(session);
+      }
+    }
+  }
+
+  /** The session as it is; null while nobody can say. */
+  async #look(): Promise<Session | 'gone' | null> {
+    const known = sessions.byId(this.id);
+    // Live news is as good as asking, except when a connection just failed.
+    if (known && live.state === 'open' && this.attempts === 0) return known;
+    if (known && live.state === 'open' && known.state === 'starting') return known;
+    if (myself.state !== 'yes') return null;
+    try {
+      const session = await desktopsApi.get(this.id);
+      this.portalAway = false;
+      this.problem = null;
+      sessions.accept(session);
+      return session;
+    } catch (error) {
+      const problem = problemOf(error);
+      if (problem.status === 404) return 'gone';
+      if (problem.status !== 401) this.problem = problem;
+      this.portalAway = problem.code === 'offline';
+      return null;
+    }
+  }
+
+  async #attempt(session: Session): Promise<void> {
+    if (this.phase === 'waiting') this.phase = 'connecting';
+    try {
+      const { openScreen, Viewer } = await loadViewer();
+      const { socket, milliseconds } = await openScreen(desktopsApi.screenUrl(this.id));
+      if (this.#stopped) return socket.close();
+      await this.#hold((host) => new Viewer(socket, milliseconds, host));
+    } catch {
+      this.attempts += 1;
+      // The phase goes back to waiting, so that the stages stay in view while the door opens.
+      if (session.state === 'starting' && this.phase === 'connecting') this.phase = 'waiting';
+      await this.#pause(session.state === 'starting' ? doorDelay : retryDelay(this.attempts));
+    }
+  }
+
+  /** Lives with one connection until it closes. */
+  async #hold(make: (host: ConstructorParameters<typeof Viewer>[2]) => Viewer): Promise<void> {
+    let since = 0;
+    const code = await new Promise<number>((resolve) => {
+      const viewer = make({
+        screen: this.host.screen,
+        field: this.host.field,
+        connected: () => {
+          since = performance.now();
+          this.phase = 'connected';
+          this.attempts = 0;
+          this.lostAt = null;
+          this.host.connected(viewer);
+        },
+        pictured: (full) => {
+          this.frozen = null;
+          this.pictured ||= full || sessions.byId(this.id)?.state === 'ready';
+        },
+        clipboard: (text) => this.host.clipboard(text),
+        closed: resolve,
+      });
+      this.viewer = viewer;
+    });
+    if (this.#stopped) return;
+    if (this.pictured && !this.frozen) this.frozen = this.viewer?.canvas ?? null;
+    this.viewer = null;
+    const session = sessions.byId(this.id);
+    if (session && isOver(session)) {
+      this.phase = 'over';
+    } else if (since > 0) {
+      this.phase = 'reconnecting';
+      this.lostAt = Date.now();
+    }
+    if (code === permissionLost) await myself.reload();
+    // A door that opens and shuts at once is not hammered.
+    this.attempts += 1;
+    await this.#pause(performance.now() - since < 1000 ? retryDelay(this.attempts) : 0);
+  }
+
+  #news(): void {
+    const session = sessions.byId(this.id);
+    if (session?.state === 'ready' && this.viewer) this.pictured = true;
+    if (session && isOver(session)) this.viewer?.close();
+    if (this.phase !== 'connected') this.#wake();
+  }
+
+  /** Waits, unless something happens before that makes a try worth it. */
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
