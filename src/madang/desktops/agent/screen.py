@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import Xlib.display
 import Xlib.ext.screensaver
+import Xlib.support.unix_connect  # python-xlib looks for it by name when it connects (as above)
 import Xlib.X
 import Xlib.XK
 from Xlib.error import XError
