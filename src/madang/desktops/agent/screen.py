@@ -8,16 +8,21 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import concurrent.futures.thread  # loaded lazily otherwise, at a time when the files may not be readable any more
+import importlib
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import Xlib.display
 import Xlib.ext.screensaver
-import Xlib.support.unix_connect  # python-xlib looks for it by name when it connects (as above)
+import Xlib.support.unix_connect
 import Xlib.X
 import Xlib.XK
 from Xlib.error import XError
+
+# python-xlib loads these by name when it connects, which is too late (as above).
+for _, _extension in Xlib.ext.__extensions__:
+    importlib.import_module(f"Xlib.ext.{_extension}")
 
 T = TypeVar("T")
 
