@@ -53,12 +53,7 @@ def assemble(ground: Ground) -> Parts:
         desktops,
         launcher,
         links,
-        Patience(
-            launch=settings.launch_seconds,
-            start=settings.start_seconds,
-            silent=settings.silent_seconds,
-            end=settings.end_seconds,
-        ),
+        patience(settings),
         lambda session, agent_secret, door_key: order(ground.settings, session, agent_secret, door_key),
         look_seconds=settings.look_seconds,
         news_again=reports.forget,
