@@ -8,6 +8,7 @@
 
   CanvasRenderingContext2D.prototype.drawImage = function (...given) {
     draw.apply(this, given);
+    if (this.canvas.isConnected) window.benchProbe.drawn += 1;
     if (look !== null && this.canvas.isConnected) look(this);
   };
 
@@ -44,6 +45,7 @@
   }
 
   window.benchProbe = {
+    drawn: 0,
     // The promise is kept aside: `result` waits for it.
     armPicture() { this.result = whenDrawn('click', isDesktop); },
     armChange(type, x, y) {

@@ -23,7 +23,11 @@ def start(
     command: Sequence[str | Path], *, environment: dict[str, str] | None = None, user: str | None = None, **more: object
 ) -> subprocess.Popen[bytes]:
     """Start a process that `stop` or `stop_all` ends; without output unless said otherwise."""
-    options: dict[str, object] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    options: dict[str, object] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+    }
     if user is not None and os.geteuid() == 0:
         options |= {"user": user, "group": user, "extra_groups": []}
     process = subprocess.Popen([str(part) for part in command], env=environment, **(options | more))  # type: ignore[call-overload]
@@ -72,8 +76,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def answers(port: int) -> bool:
+    """Whether something listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def all_pids() -> Iterator[int]:
-    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
 
 def _stat(pid: int) -> list[str]:

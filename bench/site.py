@@ -1,4 +1,4 @@
-"""A Madang of our own: the real portal on a free port, with its own state folder and displays, and a person signed in."""
+"""A Madang of our own: the real portal with its own port, state folder and displays, and somebody signed in."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Site:
         """End all desktops, stop the portal, remove everything."""
         if self.process is not None:
             with contextlib.suppress(httpx.HTTPError, Trouble):
-                if self.token:
+                if self.token and self.agents():
                     self.end_all()
             self.stop()
         for pid in self.agents():
