@@ -1,12 +1,16 @@
 """The database: SQLAlchemy Core over asyncio. What people want and what was last seen is kept here.
 
 SQLite in WAL mode by default. Readers never wait for a writer; a writer waits `database.busy_seconds` for another one,
-then Unavailable `database_busy` says so and nothing was written.
+then Unavailable `database_busy` says so and nothing was written. Writers of one process take turns, so that those who
+wait never hold the connections that readers need.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +18,10 @@ from typing import Annotated, Any
 import msgspec
 from sqlalchemy import Engine, MetaData, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from madang.kernel.errors import MadangError, Unavailable
+from madang.kernel.errors import MadangError, SiteError, Unavailable
 
 # Every slice's tables register here; names of constraints are fixed so that migrations can name them on any database.
 metadata = MetaData(
@@ -37,7 +42,10 @@ class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(gt=0, le=120, description="A write waits this long for another writer before it is refused."),
     ] = 15.0
     connections: Annotated[
-        int, msgspec.Meta(ge=1, le=64, description="Open connections at most; more requests wait their turn.")
+        int,
+        msgspec.Meta(
+            ge=2, le=64, description="Open connections at most; one of them writes, more requests wait their turn."
+        ),
     ] = 5
 
 
@@ -49,6 +57,16 @@ class DatabaseBusy(Unavailable):
 class DatabaseFull(Unavailable):
     code = "database_full"
     title = "The disk of the database is full"
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"
+    title = "The database cannot be used right now"
+
+
+class DatabaseDamaged(SiteError):
+    code = "database_damaged"
+    title = "The database is damaged"
 
 
 class Database:
@@ -66,10 +84,11 @@ class Database:
             connect_args={"timeout": settings.busy_seconds},
         )
         own_transactions(self.engine.sync_engine)
+        self._writing = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent view of the records. Raises DatabaseBusy, DatabaseFull."""
+        """A consistent view of the records. Raises Unavailable (DatabaseBusy and others) and DatabaseDamaged."""
         async with self._errors(), self.engine.connect() as connection:
             yield connection
 
@@ -79,8 +98,8 @@ class Database:
 
         It takes the write lock at once, so that what is read inside cannot have changed at the commit.
         """
-        async with self._errors(), self.engine.connect() as plain:
-            connection = await plain.execution_options(madang_write=True)
+        async with self._errors(), self._turn() as seconds, self.engine.connect() as plain:
+            connection = await plain.execution_options(madang_write=seconds)
             async with connection.begin():
                 yield connection
 
@@ -88,25 +107,43 @@ class Database:
         await self.engine.dispose()
 
     @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[float]:
+        """Wait for the writers of this process; gives the seconds that are left to wait for those of others."""
+        begin = time.monotonic()
+        try:
+            async with asyncio.timeout(self._busy_seconds):
+                await self._writing.acquire()
+        except TimeoutError as error:
+            raise self._busy() from error
+        try:
+            yield max(0.0, self._busy_seconds - (time.monotonic() - begin))
+        finally:
+            self._writing.release()
+
+    @contextlib.asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
         try:
             yield
         except DBAPIError as error:
-            known = self._known(str(error.orig))
+            known = self._known(error.orig)
             if known is None:
                 raise
             raise known from error
-        except TimeoutError as error:
+        except NoConnection as error:
             raise self._busy() from error
 
-    def _known(self, message: str) -> MadangError | None:
-        if "locked" in message or "busy" in message:
+    def _known(self, error: BaseException | None) -> MadangError | None:
+        """What the portal can say of a driver's error; None: it is a bug of ours. By number: texts name our columns."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # https://sqlite.org/rescode.html: the primary code
+        detail, again = f"{self.file}: {error}.", "Free some space or make it writable; nothing is lost."
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return self._busy()
-        if "full" in message or "disk I/O" in message or "readonly" in message:
-            return DatabaseFull(
-                f"{self.file} cannot be written: {message}.",
-                hint="Free some space or make it writable; nothing is lost.",
-            )
+        if code == sqlite3.SQLITE_FULL:
+            return DatabaseFull(detail, hint=again)
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            return DatabaseUnavailable(detail, hint=again)
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return DatabaseDamaged(detail, hint="Stop the portal and restore a backup.")
         return None
 
     def _busy(self) -> DatabaseBusy:
@@ -133,5 +170,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Any) -> None:
-    writes = connection.get_execution_options().get("madang_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    seconds = connection.get_execution_options().get("madang_write")
+    if seconds is not None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+    connection.exec_driver_sql("BEGIN" if seconds is None else "BEGIN IMMEDIATE")
