@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import Controller, get, patch, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, Parameter
 from msgspec import UNSET
 
 from madang.identity.audit import Audit
@@ -33,7 +34,9 @@ class PeopleRoutes(Controller):
     tags = ("people",)
 
     @get("/", operation_id="listPeople", summary="Everybody, by name", responses=problems(401, 403))
-    async def list_people(self, visitor: Visitor, people: People) -> list[PersonShape]:
+    async def list_people(
+        self, visitor: NamedDependency[Visitor], people: NamedDependency[People]
+    ) -> list[PersonShape]:
         need(visitor, "people.manage")
         return [person_shape(person) for person in await people.all()]
 
@@ -43,7 +46,9 @@ class PeopleRoutes(Controller):
         summary="Add a person, who gets a one-time sign-in link",
         responses=problems(401, 403, 409, 422),
     )
-    async def add(self, visitor: Visitor, data: NewPersonBody, people: People) -> NewPerson:
+    async def add(
+        self, visitor: NamedDependency[Visitor], data: JSONBody[NewPersonBody], people: NamedDependency[People]
+    ) -> NewPerson:
         need(visitor, "people.manage")
         person, link = await people.add(
             actor_of(visitor),
@@ -60,7 +65,13 @@ class PeopleRoutes(Controller):
         summary="Change, disable or enable a person",
         responses=problems(401, 403, 404, 409, 422),
     )
-    async def change(self, visitor: Visitor, person: RecordId, data: ChangePersonBody, people: People) -> PersonShape:
+    async def change(
+        self,
+        visitor: NamedDependency[Visitor],
+        person: RecordId,
+        data: JSONBody[ChangePersonBody],
+        people: NamedDependency[People],
+    ) -> PersonShape:
         need(visitor, "people.manage")
         changed = await people.change(
             actor_of(visitor),
@@ -79,7 +90,9 @@ class PeopleRoutes(Controller):
         status_code=200,
         responses=problems(401, 403, 404, 409),
     )
-    async def reset_password(self, visitor: Visitor, person: RecordId, people: People) -> SignInLink:
+    async def reset_password(
+        self, visitor: NamedDependency[Visitor], person: RecordId, people: NamedDependency[People]
+    ) -> SignInLink:
         need(visitor, "people.manage")
         return SignInLink(await people.reset_password(actor_of(visitor), person))
 
@@ -91,8 +104,8 @@ class AuditRoutes(Controller):
     @get("/", operation_id="listAudit", summary="The audit trail, newest first", responses=problems(401, 403, 422))
     async def trail(
         self,
-        visitor: Visitor,
-        audit: Audit,
+        visitor: NamedDependency[Visitor],
+        audit: NamedDependency[Audit],
         limit: Annotated[int, Parameter(ge=1, le=1000, description="At most so many.")] = 100,
         before: Annotated[
             int | None, Parameter(ge=1, le=LARGEST_ID, description="Only those older than the one with this id.")

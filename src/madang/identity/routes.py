@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from madang import __version__
 from madang.identity import cookies
@@ -90,7 +92,13 @@ class EntranceRoutes(Controller):
         status_code=200,
         responses=problems(401, 403, 422, 429),
     )
-    async def sign_in(self, request: AnyRequest, data: SignInBody, entrance: Entrance, hall: Hall) -> Response[Me]:
+    async def sign_in(
+        self,
+        request: AnyRequest,
+        data: JSONBody[SignInBody],
+        entrance: NamedDependency[Entrance],
+        hall: NamedDependency[Hall],
+    ) -> Response[Me]:
         device, cookie = hall.knock(request)
         return hall.welcome(await entrance.sign_in(data.name, data.password, device, cookie))
 
@@ -101,7 +109,13 @@ class EntranceRoutes(Controller):
         status_code=200,
         responses=problems(401, 403, 422),
     )
-    async def redeem(self, request: AnyRequest, data: RedeemBody, entrance: Entrance, hall: Hall) -> Response[Me]:
+    async def redeem(
+        self,
+        request: AnyRequest,
+        data: JSONBody[RedeemBody],
+        entrance: NamedDependency[Entrance],
+        hall: NamedDependency[Hall],
+    ) -> Response[Me]:
         device, cookie = hall.knock(request)
         return hall.welcome(await entrance.redeem(data.token, device, cookie))
 
@@ -112,7 +126,9 @@ class EntranceRoutes(Controller):
         status_code=204,
         responses=problems(401, 403),
     )
-    async def sign_out(self, visitor: Visitor, entrance: Entrance, hall: Hall) -> Response[None]:
+    async def sign_out(
+        self, visitor: NamedDependency[Visitor], entrance: NamedDependency[Entrance], hall: NamedDependency[Hall]
+    ) -> Response[None]:
         await entrance.sign_out(visitor)
         return hall.nothing()
 
@@ -123,7 +139,9 @@ class EntranceRoutes(Controller):
         status_code=204,
         responses=problems(401, 403),
     )
-    async def sign_out_everywhere(self, visitor: Visitor, entrance: Entrance, hall: Hall) -> Response[None]:
+    async def sign_out_everywhere(
+        self, visitor: NamedDependency[Visitor], entrance: NamedDependency[Entrance], hall: NamedDependency[Hall]
+    ) -> Response[None]:
         await entrance.sign_out_everywhere(visitor)
         return hall.nothing()
 
@@ -134,12 +152,20 @@ class EntranceRoutes(Controller):
         status_code=204,
         responses=problems(401, 403, 409, 422, 429),
     )
-    async def password(self, visitor: Visitor, data: PasswordBody, entrance: Entrance, hall: Hall) -> Response[None]:
+    async def password(
+        self,
+        visitor: NamedDependency[Visitor],
+        data: JSONBody[PasswordBody],
+        entrance: NamedDependency[Entrance],
+        hall: NamedDependency[Hall],
+    ) -> Response[None]:
         fresh, seconds = await entrance.set_password(visitor, data.current_password, data.new_password)
         return hall.nothing(fresh, seconds)
 
     @get("/sign-ins", operation_id="listSignIns", summary="One's own sign-ins", responses=problems(401))
-    async def sign_ins(self, visitor: Visitor, entrance: Entrance) -> list[SignInShape]:
+    async def sign_ins(
+        self, visitor: NamedDependency[Visitor], entrance: NamedDependency[Entrance]
+    ) -> list[SignInShape]:
         return [sign_in_shape(row, visitor.sign_in) for row in await entrance.sign_ins_of(visitor)]
 
     @delete(
@@ -148,7 +174,9 @@ class EntranceRoutes(Controller):
         summary="End one of one's own sign-ins",
         responses=problems(401, 403, 404),
     )
-    async def end_sign_in(self, visitor: Visitor, sign_in: RecordId, entrance: Entrance) -> None:
+    async def end_sign_in(
+        self, visitor: NamedDependency[Visitor], sign_in: RecordId, entrance: NamedDependency[Entrance]
+    ) -> None:
         await entrance.end_sign_in(visitor, sign_in)
 
 
@@ -157,20 +185,24 @@ class SelfRoutes(Controller):
     tags = ("identity",)
 
     @get("/me", operation_id="me", summary="Who is signed in, and the site", responses=problems(401))
-    async def me(self, visitor: Visitor, hall: Hall) -> Me:
+    async def me(self, visitor: NamedDependency[Visitor], hall: NamedDependency[Hall]) -> Me:
         return hall.me(visitor)
 
     @patch("/me", operation_id="changeMe", summary="Change one's own record", responses=problems(401, 403, 409, 422))
-    async def change_me(self, visitor: Visitor, data: ChangeSelfBody, people: People) -> PersonShape:
+    async def change_me(
+        self, visitor: NamedDependency[Visitor], data: JSONBody[ChangeSelfBody], people: NamedDependency[People]
+    ) -> PersonShape:
         changed = await people.change_self(visitor, display_name=data.display_name, language=data.language)
         return person_shape(changed)
 
     @get("/tokens", operation_id="listTokens", summary="One's own API tokens", responses=problems(401))
-    async def list_tokens(self, visitor: Visitor, tokens: Tokens) -> list[TokenShape]:
+    async def list_tokens(self, visitor: NamedDependency[Visitor], tokens: NamedDependency[Tokens]) -> list[TokenShape]:
         return [token_shape(token) for token in await tokens.of(visitor)]
 
     @post("/tokens", operation_id="createToken", summary="A new API token", responses=problems(401, 403, 409, 422))
-    async def create_token(self, visitor: Visitor, data: NewTokenBody, tokens: Tokens) -> NewToken:
+    async def create_token(
+        self, visitor: NamedDependency[Visitor], data: JSONBody[NewTokenBody], tokens: NamedDependency[Tokens]
+    ) -> NewToken:
         token, secret = await tokens.make(visitor, data.name, data.expires_in_days)
         return NewToken(**msgspec.structs.asdict(token_shape(token)), secret=secret)
 
@@ -180,5 +212,7 @@ class SelfRoutes(Controller):
         summary="Revoke one of one's own API tokens",
         responses=problems(401, 403, 404),
     )
-    async def revoke_token(self, visitor: Visitor, token: RecordId, tokens: Tokens) -> None:
+    async def revoke_token(
+        self, visitor: NamedDependency[Visitor], token: RecordId, tokens: NamedDependency[Tokens]
+    ) -> None:
         await tokens.revoke(visitor, token)

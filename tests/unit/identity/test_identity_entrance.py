@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from conftest import HERE, OPERATOR, PASSWORD, House, cookie
+from identity_house import HERE, OPERATOR, PASSWORD, House, cookie
 
 from madang.identity.audit import Audit
 from madang.identity.entrance import Entrance, WrongCredentials

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from conftest import HERE, OPERATOR, PASSWORD, House, make_ground
+from identity_house import HERE, OPERATOR, PASSWORD, House, make_ground
 
 from madang.identity import people as people_room
 from madang.identity.audit import Audit

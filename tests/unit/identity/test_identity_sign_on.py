@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from conftest import HERE, OPERATOR, House, cookie
+from identity_house import HERE, OPERATOR, House, cookie
 
 from madang.identity.sign_on import CsrfTokenWrong, SignOn
 from madang.identity.tokens import Tokens
