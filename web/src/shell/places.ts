@@ -23,7 +23,7 @@ export const places: Place[] = [
     icon: LayoutGrid,
     group: 'main',
     load: () => import('../lib/desktops/DesktopsPage.svelte'),
-    offered: () => myself.offers('vnc'),
+    offered: () => myself.offers('vnc') && myself.may('desktops.use'),
   },
   {
     path: '/people',
@@ -31,7 +31,7 @@ export const places: Place[] = [
     icon: UsersRound,
     group: 'site',
     load: () => import('../lib/identity/people/PeoplePage.svelte'),
-    offered: () => myself.is('admin'),
+    offered: () => myself.may('people.manage'),
   },
   {
     path: '/audit',
@@ -39,7 +39,7 @@ export const places: Place[] = [
     icon: ScrollText,
     group: 'site',
     load: () => import('../lib/identity/people/AuditPage.svelte'),
-    offered: () => myself.is('admin'),
+    offered: () => myself.may('audit.read'),
   },
   {
     path: '/account',

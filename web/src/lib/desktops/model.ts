@@ -91,13 +91,9 @@ export function shownState(session: Session): ShownState {
   return session.unknown_since && !isOver(session) ? 'unknown' : session.state;
 }
 
-export function stageDone(session: Session, name: string): boolean {
-  return session.stages.some((stage) => stage.name === name && stage.seconds !== null);
-}
-
 /** Whether its screen can be asked for: its display is there, though the desktop on it may still be loading. */
 export function mayHaveScreen(session: Session): boolean {
-  return session.state === 'ready' || (session.state === 'starting' && stageDone(session, 'display'));
+  return session.state === 'ready' || (session.state === 'starting' && session.display !== null);
 }
 
 export interface StageLine {

@@ -66,6 +66,7 @@ class SessionStore {
 
   async showEverybody(everybody: boolean): Promise<void> {
     this.everybody = everybody;
+    live.hearEverybody(everybody);
     await this.load();
   }
 

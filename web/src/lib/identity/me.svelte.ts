@@ -4,7 +4,7 @@ import { pickLanguage, type Language } from '../kernel/i18n/languages';
 import { live } from '../kernel/live.svelte';
 import { ApiError, problemOf, type Problem } from '../kernel/problem';
 import { identityApi } from './identity-api';
-import type { Me } from './model';
+import type { Me, Permission } from './model';
 
 type SignedIn = 'asking' | 'no' | 'yes' | 'ended' | 'unreachable';
 
@@ -57,8 +57,8 @@ class Myself {
     this.state = 'no';
   }
 
-  is(...roles: string[]): boolean {
-    return this.me?.person.roles.some((role) => roles.includes(role)) ?? false;
+  may(permission: Permission): boolean {
+    return this.me?.permissions.includes(permission) ?? false;
   }
 
   offers(service: string): boolean {

@@ -22,11 +22,13 @@ export interface Site {
   services: string[];
 }
 
+export type Permission = 'desktops.use' | 'desktops.see_all' | 'people.manage' | 'audit.read' | 'site.see';
+
 export interface Me {
   person: Person;
   csrf_token: string;
   must_set_password: boolean;
-  permissions: string[];
+  permissions: Permission[];
   site: Site;
 }
 

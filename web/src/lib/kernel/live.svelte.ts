@@ -21,6 +21,7 @@ class Live {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #listeners = new Map<string, Set<Listener>>();
   #opened = new Set<() => void>();
+  #everybody = false;
 
   constructor() {
     window.addEventListener('online', () => this.#hurry());
@@ -46,6 +47,15 @@ class Live {
     this.#connect();
   }
 
+  /** Whether to hear of other people's things too, for those who may. */
+  hearEverybody(everybody: boolean): void {
+    if (this.#everybody === everybody) return;
+    this.#everybody = everybody;
+    if (this.state !== 'open') return;
+    this.stop();
+    this.start();
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
     this.state = 'off';
@@ -58,7 +68,7 @@ class Live {
 
   #connect(): void {
     clearTimeout(this.#timer);
-    const socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/api/live`);
+    const socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/api/live${this.#everybody ? '?all=true' : ''}`);
     this.#socket = socket;
     const patience = setTimeout(() => socket.close(), openTimeout);
     socket.onopen = () => {

@@ -115,7 +115,7 @@ export const identity = {
     displayNameHint: 'As others see it.',
     roles: 'Roles',
     account: 'Unix account',
-    accountHint: 'An account of this machine. Desktops of this person run as it, so that they see their own files.',
+    accountHint: 'An account of this machine; their desktops run as it and see its files. Left empty: the one of the same name.',
     accountUserMode: (user: string) => `Not needed: here everything runs as ${user}.`,
     accountNone: 'none',
     accountMissing: 'Without a Unix account this person cannot start desktops.',

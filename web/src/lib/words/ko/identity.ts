@@ -115,7 +115,7 @@ export const identity: typeof english = {
     displayNameHint: '다른 사람에게 보이는 이름입니다.',
     roles: '역할',
     account: '유닉스 계정',
-    accountHint: '이 컴퓨터의 계정입니다. 데스크톱이 이 계정으로 실행되므로 본인의 파일을 그대로 볼 수 있습니다.',
+    accountHint: '이 컴퓨터의 계정입니다. 데스크톱이 이 계정으로 실행되어 그 파일을 쓰게 됩니다. 비워 두면 같은 이름의 계정을 씁니다.',
     accountUserMode: (user: string) => `필요하지 않습니다. 여기서는 모든 것이 ${user} 계정으로 실행됩니다.`,
     accountNone: '없음',
     accountMissing: '유닉스 계정이 없으면 데스크톱을 시작할 수 없습니다.',
