@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -54,19 +54,28 @@ def look(pid: int) -> Process | None:
     )
 
 
+Processes = dict[int, Process]  # by pid
+
+
 def everything() -> Iterator[Process]:
+    """All processes of the machine."""
     for name in os.listdir("/proc"):
         if name.isdigit() and (process := look(int(name))):
             yield process
 
 
-def descendants(root: int) -> dict[int, Process]:
-    """All children of root, their children and so on, by pid; root itself is not among them."""
+def snapshot() -> Processes:
+    """All processes of the machine, as they are now."""
+    return {process.pid: process for process in everything()}
+
+
+def descendants(roots: Iterable[int], among: Processes) -> Processes:
+    """All children of the roots, their children and so on; the roots themselves only if they descend from another."""
     children: dict[int, list[Process]] = {}
-    for process in everything():
+    for process in among.values():
         children.setdefault(process.parent, []).append(process)
-    found: dict[int, Process] = {}
-    waiting = [root]
+    found: Processes = {}
+    waiting = list(roots)
     while waiting:
         for child in children.get(waiting.pop(), ()):
             if child.pid not in found:
@@ -102,11 +111,11 @@ def _may_belong(pid: int, uids: set[int]) -> bool:
         return False
 
 
-def marked(marker: str, uids: set[int]) -> dict[int, Process]:
+def marked(marker: str, uids: set[int], among: Processes) -> Processes:
     """Processes of these users that carry marker ("NAME=value") in their environment or as an argument."""
     wanted = marker.encode()
     found = {}
-    for process in everything():
+    for process in among.values():
         if not process.running or not _may_belong(process.pid, uids):
             continue
         words = _read(f"/proc/{process.pid}/environ").split(b"\0")
@@ -144,7 +153,7 @@ def reap() -> None:
 
 
 def end(
-    find: Callable[[], dict[int, Process]],
+    find: Callable[[], Processes],
     grace_seconds: float,
     *,
     kill_seconds: float = 5.0,

@@ -46,16 +46,23 @@ def end_processes(
 ) -> set[int]:
     """Ends the processes of a session; returns their pids. Blocks up to the grace + 5 s.
 
-    They are found by their marker and, with root given, by descent from that pid (for programs that wipe their
-    environment). The calling process and those in spare stay. after_round is for reaping children.
+    They are found by their marker, and by descent from a marked process or from root (programs may wipe their
+    environment); who was found once stays found, though its parents end before it does. The calling process and those
+    in spare stay. after_round is for reaping children.
     """
     mine = frozenset({os.getpid()}) | spare
     uids = {uid, os.geteuid()}
+    known: set[tuple[int, int]] = set()
 
-    def find() -> dict[int, processes.Process]:
-        found = processes.marked(marker(session), uids)
-        if root is not None:
-            found |= processes.descendants(root)
+    def find() -> processes.Processes:
+        all_there_are = processes.snapshot()
+        found = processes.marked(marker(session), uids, all_there_are)
+        roots = {pid for pid in found if pid not in mine} | ({root} if root is not None else set())
+        found |= processes.descendants(roots, all_there_are)
+        for pid, process in all_there_are.items():
+            if (pid, process.started) in known:
+                found[pid] = process
+        known.update((pid, process.started) for pid, process in found.items())
         return {pid: process for pid, process in found.items() if pid not in mine}
 
     return processes.end(find, grace_seconds, after_round=after_round)

@@ -7,9 +7,11 @@ import contextlib
 import os
 import pwd
 import secrets
+import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ class Site:
         self.folder = folder
         self.portal = portal
         self.account = account
+        entry = pwd.getpwnam(account) if account else pwd.getpwuid(os.geteuid())
+        self.uid, self.gid, self.home = entry.pw_uid, entry.pw_gid, Path(entry.pw_dir)
         self.exited: list[str] = []
         self.desks: list[Desk] = []
         self.launcher = LocalLauncher(
@@ -57,6 +61,20 @@ class Site:
         desk.placement = await self.launcher.start(desk.order)
         return desk
 
+    @contextlib.contextmanager
+    def autostarting(self, name: str, *command: str) -> Iterator[None]:
+        """While this holds, desktops start a program by themselves: as their child, not the tests'."""
+        folder = self.home / ".config/autostart"
+        folder.mkdir(parents=True, exist_ok=True)
+        for owned in (self.home / ".config", folder):
+            os.chown(owned, self.uid, self.gid)
+        entry = folder / f"{name}.desktop"
+        entry.write_text(f"[Desktop Entry]\nType=Application\nName={name}\nExec={shlex.join(command)}\n")
+        try:
+            yield
+        finally:
+            entry.unlink()
+
     async def close(self) -> None:
         for desk in self.desks:
             await desk.sweep()
@@ -71,8 +89,7 @@ class Desk:
         self.order = order
         self.session = order.session
         self.folder = Path(order.folder)
-        entry = pwd.getpwnam(order.account) if order.account else pwd.getpwuid(os.geteuid())
-        self.uid, self.gid, self.home = entry.pw_uid, entry.pw_gid, Path(entry.pw_dir)
+        self.uid, self.gid, self.home = site.uid, site.gid, site.home
 
     # What it says.
 
@@ -125,7 +142,7 @@ class Desk:
 
     def processes(self) -> dict[int, str]:
         """Everything that carries the session's mark, the agent too."""
-        found = processes.marked(remains.marker(self.session), {self.uid, os.geteuid()})
+        found = processes.marked(remains.marker(self.session), {self.uid, os.geteuid()}, processes.snapshot())
         return {pid: process.name for pid, process in found.items()}
 
     def pid_of(self, name: str) -> int:
@@ -140,16 +157,18 @@ class Desk:
 
     def run(self, *command: str, check: bool = True, **changes: Any) -> subprocess.CompletedProcess[str]:
         """A program in the session, as its account."""
-        return subprocess.run(command, **self._as_account(changes), capture_output=True, text=True, check=check)
+        who = self._as_account(changes)
+        return subprocess.run(command, **who, capture_output=True, text=True, check=check, timeout=20)
 
     def open(self, *command: str, **changes: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, **self._as_account(changes), stdout=-3, stderr=-3)
+        options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | self._as_account(changes)
+        return subprocess.Popen(command, **options)
 
     def _as_account(self, changes: dict[str, Any]) -> dict[str, Any]:
         who: dict[str, Any] = {}
         if os.geteuid() == 0:
             who = {"user": self.uid, "group": self.gid, "extra_groups": []}
-        return {"env": self.environment(), "cwd": self.home, "timeout": 20} | who | changes
+        return {"env": self.environment(), "cwd": self.home} | who | changes
 
     # What is left of it.
 

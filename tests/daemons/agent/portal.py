@@ -49,7 +49,9 @@ class Portal:
     async def say(self, session: str, **instruction: Any) -> None:
         await self._connections[session].send(json.dumps(instruction))
 
-    async def wait(self, session: str, wanted: Callable[[Message], bool], seconds: float = 30, since: int = 0) -> Message:
+    async def wait(
+        self, session: str, wanted: Callable[[Message], bool], seconds: float = 30, since: int = 0
+    ) -> Message:
         """The first report from index `since` on that is as wanted."""
 
         def found() -> Message | None:

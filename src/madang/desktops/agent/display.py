@@ -21,9 +21,12 @@ from madang.compute.order import AgentOrder, Failure
 from madang.compute.remains import X_FOLDER, X_SOCKETS
 from madang.desktops.agent import failures
 from madang.desktops.agent.failures import SessionFailed
+from madang.desktops.agent.preflight import path_of
 
 _FAMILY_LOCAL = 256
 _FAMILY_WILD = 65535
+# A writer's end shows as the end of its pipe, unless something it started holds the pipe too.
+_LOOK_SECONDS = 0.2
 
 
 @dataclass
@@ -66,7 +69,7 @@ def write_cookie(path: Path, number: int) -> None:
 def command(order: AgentOrder, number: int, ready: int) -> list[str]:
     folder = Path(order.folder)
     return [
-        *["Xvnc", f":{number}", "-auth", str(folder / "Xauthority")],
+        *[path_of("Xvnc"), f":{number}", "-auth", str(folder / "Xauthority")],
         *["-geometry", f"{order.width}x{order.height}", "-depth", "24", "-desktop", "Madang"],
         *["-rfbport", "-1", "-rfbunixpath", str(folder / "rfb.sock"), "-rfbunixmode", "0600"],
         *["-SecurityTypes", "None", "-nolisten", "tcp", "-AlwaysShared"],
@@ -133,22 +136,27 @@ def _start_one(
 def _wait(display: Display, deadline: float, start_seconds: float) -> int | None:
     """None once the display takes clients; Xvnc's exit status when it ended instead."""
     try:
-        return None if read_line(display.ready, deadline) else _end(display)
+        return None if read_line(display.ready, deadline, display.process) else _end(display)
     except TimeoutError as error:
         _end(display, 0)
         raise SessionFailed(failures.start_timeout(start_seconds, "display")) from error
 
 
-def read_line(descriptor: int, deadline: float) -> bytes:
-    """One whole line from a pipe, empty at its end; raises TimeoutError at the deadline (time.monotonic()).
+def read_line(descriptor: int, deadline: float, writer: subprocess.Popen[bytes]) -> bytes:
+    """One whole line from a pipe, empty when the writer ended; raises TimeoutError at the deadline (time.monotonic()).
 
     Whole, because a writer that writes its newline apart (Xvnc does) dies of a pipe that is closed in between.
     """
     line = b""
     while not line.endswith(b"\n"):
-        readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        left = max(0.0, deadline - time.monotonic())
+        readable, _, _ = select.select([descriptor], [], [], min(left, _LOOK_SECONDS))
         if not readable:
-            raise TimeoutError
+            if writer.poll() is not None:
+                return b""
+            if not left:
+                raise TimeoutError
+            continue
         part = os.read(descriptor, 1024)
         if not part:
             return b""

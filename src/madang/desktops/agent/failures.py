@@ -95,6 +95,15 @@ def start_timeout(seconds: float, stage: str) -> Failure:
     )
 
 
+def agent_lost() -> Failure:
+    return Failure(
+        "agent_lost",
+        "The desktop was ended from outside.",
+        "The first process of its agent was killed.",
+        "Start a new one. Files that were saved in the home folder are still there.",
+    )
+
+
 def agent_error(detail: str) -> Failure:
     return Failure("agent_error", "The session's agent failed.", detail, "This is a bug: please report the log.")
 

@@ -64,7 +64,7 @@ class Life:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._stop, "terminated")
+            loop.add_signal_handler(number, self._asked_by_signal)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._output.follow()
@@ -96,6 +96,13 @@ class Life:
 
     def _fail(self, failure: Failure) -> None:
         self._stop("failed", failure)
+
+    def _asked_by_signal(self) -> None:
+        # The kernel sends one too when the keeper is gone: somebody killed it.
+        if os.getppid() == self._keeper:
+            self._stop("terminated")
+        else:
+            self._fail(failures.agent_lost())
 
     def _obey(self, instruction: Instruction) -> None:
         if instruction.do == "end":

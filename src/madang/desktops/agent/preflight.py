@@ -43,6 +43,11 @@ def find(program: str) -> str | None:
     return None
 
 
+def path_of(program: str) -> str:
+    """Where a program is that check_programs() found."""
+    return find(program) or program
+
+
 def check_programs() -> None:
     missing = [program for program in PROGRAMS if find(program) is None]
     if missing:

@@ -31,7 +31,7 @@ class Meter:
     def read(self) -> tuple[float, int]:
         """(CPU in percent of one core since the last reading, memory in bytes)."""
         if self._readings % self.LIST_EVERY == 0:
-            found = list(processes.descendants(self._root).values())
+            found = list(processes.descendants([self._root], processes.snapshot()).values())
             self._pids = [process.pid for process in found]
         else:
             found = [process for pid in self._pids if (process := processes.look(pid))]

@@ -7,6 +7,7 @@ through a pipe (one JSON document a line), and exits; its children become the wo
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,9 @@ from madang.compute.order import AgentOrder, Failure
 from madang.desktops.agent import display, failures, preflight, xfce
 from madang.desktops.agent.account import Account, become
 from madang.desktops.agent.failures import SessionFailed
+
+# Held until this process is gone: a Popen object that is dropped takes the exit status that the worker waits for.
+_started: list[subprocess.Popen[bytes]] = []
 
 
 class Word(msgspec.Struct, omit_defaults=True):
@@ -57,8 +61,11 @@ def _start(order: AgentOrder, account: Account, output: int, deadline: float, sa
     say(Word("display", time.time()))
     server = display.start(order, environment, output, deadline)
     say(Word("display_ready", time.time(), server.process.pid, server.number))
+    _started.append(server.process)
     environment["DISPLAY"] = f":{server.number}"
     bus = xfce.start_bus(environment, account.home, output, deadline)
+    _started.append(bus)
     say(Word("bus", time.time(), bus.pid))
     session = xfce.start_session(environment, account.home, output)
+    _started.append(session)
     say(Word("desktop", time.time(), session.pid))

@@ -18,6 +18,7 @@ from madang.desktops.agent import failures
 from madang.desktops.agent.account import Account
 from madang.desktops.agent.display import read_line
 from madang.desktops.agent.failures import SessionFailed
+from madang.desktops.agent.preflight import path_of
 
 _USUAL_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/games", "/usr/games")
 
@@ -149,7 +150,7 @@ def start_bus(environment: dict[str, str], home: str, output: int, deadline: flo
     try:
         process = subprocess.Popen(
             [
-                *["dbus-daemon", "--session", "--nofork", "--nopidfile", "--nosyslog"],
+                *[path_of("dbus-daemon"), "--session", "--nofork", "--nopidfile", "--nosyslog"],
                 *[f"--address={environment['DBUS_SESSION_BUS_ADDRESS']}", f"--print-address={ready_end}"],
             ],
             stdin=subprocess.DEVNULL,
@@ -163,7 +164,7 @@ def start_bus(environment: dict[str, str], home: str, output: int, deadline: flo
         os.close(ready_end)
         ready_end = -1
         with contextlib.suppress(TimeoutError):
-            if read_line(ready, deadline):
+            if read_line(ready, deadline, process):
                 return process
         process.kill()
         process.wait()
@@ -177,7 +178,7 @@ def start_bus(environment: dict[str, str], home: str, output: int, deadline: flo
 def start_session(environment: dict[str, str], home: str, output: int) -> subprocess.Popen[bytes]:
     """The session manager, which starts window manager, settings, panel and desktop and brings them back."""
     return subprocess.Popen(
-        ["xfce4-session"],
+        [path_of("xfce4-session")],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
