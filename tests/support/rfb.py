@@ -19,7 +19,8 @@ CLIPBOARD, BELL, COLOURS, UPDATE = 3, 2, 1, 0
 
 def open_socket(url: str, headers: dict[str, str], **more: Any) -> ClientConnection:
     """A WebSocket; raises InvalidStatus when the handshake is refused."""
-    settings: dict[str, Any] = {"compression": None, "proxy": None, "open_timeout": 10, "close_timeout": 1, "legacy": True}
+    settings: dict[str, Any] = {"compression": None, "proxy": None, "open_timeout": 10, "close_timeout": 1}
+    settings |= {"legacy": True}  # closed by us, not by a block
     return connect(url, additional_headers=headers, max_size=None, **(settings | more))
 
 
