@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent.parent / "page"
 
+HTML = "text/html; charset=utf-8"
+LIST_SECONDS = 1.0
 MISSING = b"""<!doctype html><meta charset="utf-8"><title>Madang</title>
 <h1>The page is not built yet</h1><p>Run <code>make build</code> and reload. / <code>make build</code></p>"""
 
@@ -26,16 +29,18 @@ class Page:
     def __init__(self, folder: Path = FOLDER) -> None:
         self._folder = folder
         self._files: dict[str, Path] = {}
+        self._listed_at = 0.0
         self._list()
 
     def _list(self) -> None:
+        self._listed_at = time.monotonic()
         self._files = {
             "/" + path.relative_to(self._folder).as_posix(): path for path in self._folder.rglob("*") if path.is_file()
         }
 
     async def answer(self, path: str) -> Answer:
-        if "/index.html" not in self._files:
-            self._list()
+        if path not in self._files and time.monotonic() - self._listed_at > LIST_SECONDS:
+            self._list()  # it may have been built anew
         file = self._files.get(path)
         if file is None and path == "/api/docs":
             file = self._files.get("/api-docs.html")
@@ -43,7 +48,7 @@ class Page:
             file = self._files.get("/index.html")
         if file is None:
             known = "/index.html" in self._files
-            return Answer(404 if known else 503, b"" if known else MISSING, "text/html; charset=utf-8", "no-store")
+            return Answer(404 if known else 503, b"" if known else MISSING, "text/plain" if known else HTML, "no-store")
         try:
             body = await asyncio.to_thread(file.read_bytes)
         except OSError:  # the page was built anew while we run
