@@ -32,7 +32,7 @@ pause() { read -rt "$1" <> <(:) || true; }
 
 # Paints the step that runs: on a terminal one line that moves, elsewhere a plain line now and then.
 paint() {
-  local title=$1 log=$2 started=$3 width
+  local title=$1 log=$2 started=$3 width line
   while kill -0 $$ 2>/dev/null; do
     if [[ $on_terminal ]]; then
       width=$(($(tput cols 2>/dev/null || echo 80) - ${#title} - 16))
@@ -40,7 +40,8 @@ paint() {
       pause 0.3
     else
       pause 15
-      printf '    %s s: %.100s\n' "$(seconds_since "$started")" "$(last_line "$log")"
+      line=$(last_line "$log")
+      printf '    %s s: %.100s\n' "$(seconds_since "$started")" "${line:-at work}"
     fi
   done
 }
