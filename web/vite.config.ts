@@ -1,8 +1,8 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
-import { apiDocs } from './build/api-docs';
-import { licenses } from './build/licenses';
-import { themeScript } from './build/theme-script';
+import { apiDocs } from './build/api-docs.ts';
+import { licenses } from './build/licenses.ts';
+import { themeScript } from './build/theme-script.ts';
 
 const portal = process.env.MADANG_PORTAL ?? 'http://127.0.0.1:8080';
 
