@@ -39,27 +39,29 @@ class BulkClient:
         if not answer.startswith(b"HTTP/1.1 101"):
             raise Trouble(f"the WebSocket was refused: {answer[:300]!r}")
         self.received = len(answer.partition(b"\r\n\r\n")[2])
+        self._expected = 0
 
     def send(self, data: bytes) -> None:
         """One binary message of less than 126 bytes, masked with zeros as a client must."""
         self._socket.sendall(struct.pack(">BB4x", 0x82, 0x80 | len(data)) + data)
 
-    def take(self, at_least: int = 1) -> int:
-        """Receive so many bytes more; gives how many came."""
-        taken = 0
-        while taken < at_least:
-            got = self._socket.recv_into(BUFFER)
-            if not got:
-                raise Trouble("the WebSocket was closed")
-            taken += got
-        self.received += taken
-        return taken
+    def take(self, expected: int) -> None:
+        """Receive until so many bytes more have come, counted from the last time."""
+        self._expected += expected
+        while self.received < self._expected:
+            self._receive()
 
     def take_for(self, seconds: float) -> int:
         until, before = time.monotonic() + seconds, self.received
         while time.monotonic() < until:
-            self.take()
+            self._receive()
         return self.received - before
+
+    def _receive(self) -> None:
+        got = self._socket.recv_into(BUFFER)
+        if not got:
+            raise Trouble("the WebSocket was closed")
+        self.received += got
 
     def close(self) -> None:
         self._socket.close()

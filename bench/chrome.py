@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench import processes
 from bench.processes import Trouble
 from bench.site import Site
 
@@ -30,6 +31,11 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def wait(page: Page, expression: str, what: str, seconds: float = 20) -> None:
+    """Wait until a JavaScript expression holds; asked from outside, as the page's own policy forbids eval."""
+    processes.until(lambda: page.evaluate(expression), seconds, what, 0.05)
 
 
 def page_of(browser: Browser, site: Site | None = None) -> Page:

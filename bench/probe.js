@@ -30,7 +30,7 @@
   // A desktop: wallpaper (many colours or a plain one, but not the empty screen's black) and a panel along the top.
   function isDesktop(context) {
     const { width, height } = context.canvas;
-    const small = new OffscreenCanvas(64, 40).getContext('2d');
+    const small = Object.assign(document.createElement('canvas'), { width: 64, height: 40 }).getContext('2d');
     draw.call(small, context.canvas, 0, 0, width, height, 0, 0, 64, 40);
     const pixels = small.getImageData(0, 0, 64, 40).data;
     const colours = new Set();

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import processes, targets
 from bench.bulk_client import BulkClient
-from bench.chrome import HEIGHT, WIDTH, chromium, page_of
+from bench.chrome import HEIGHT, WIDTH, chromium, page_of, wait
 from bench.measures import Plan
 from bench.peers.desktop import PeerDesktop
 from bench.peers.novnc import Websockify
@@ -131,7 +131,7 @@ def _watch(
     with chromium() as browser:
         page = page_of(browser, site)
         page.goto(address)
-        page.wait_for_function("benchProbe.size()?.[0] > 600")
+        wait(page, "benchProbe.size()?.[0] > 600", "the picture")
         program = targets.start("move", *where)
         try:
             time.sleep(2)

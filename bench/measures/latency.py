@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from playwright.sync_api import Browser, Page
 
 from bench import targets
-from bench.chrome import HEIGHT, WIDTH, chromium, page_of
+from bench.chrome import HEIGHT, WIDTH, chromium, page_of, wait
 from bench.measures import Plan
 from bench.peers.desktop import PeerDesktop
 from bench.peers.novnc import Websockify
@@ -81,7 +81,7 @@ def measure(plan: Plan) -> list[Row]:
 def _open(browser: Browser, address: str, site: Site | None) -> Side:
     page = page_of(browser, site)
     page.goto(address)
-    page.wait_for_function("benchProbe.size()?.[0] > 600 && benchProbe.colour(20, 12).some(part => part > 0)")
+    wait(page, "benchProbe.size()?.[0] > 600 && benchProbe.colour(20, 12).some(part => part > 0)", "the picture")
     return Side(page)
 
 
