@@ -156,7 +156,9 @@ def _decide_ending(session: Session, sight: Sight, now: float, patience: Patienc
 
 
 def reported(session: Session, report: Report, now: float) -> dict[str, Any]:
-    """What a report changes in a session; empty when it says nothing new."""
+    """What a report changes in a session; empty when it says nothing new. A session that is over stays as it is."""
+    if session.over:
+        return {}
     values: dict[str, Any] = {
         "node": report.node,
         "display": report.display,
@@ -203,5 +205,17 @@ TOO_SLOW = Failure(
     title="The desktop did not start in time",
     detail="Its agent gave no sign of life.",
     hint="Try again; if it stays, the log says how far it came.",
+)
+NO_ACCOUNT = Failure(
+    code="no_account",
+    title="You have no Unix account on this site",
+    detail="A desktop runs as its person's own account.",
+    hint="Ask an administrator to give you one.",
+)
+NOT_LAUNCHED = Failure(
+    code="launch_failed",
+    title="The desktop could not be started",
+    detail="The portal met an error that it did not expect; it is in its log.",
+    hint="Try again; if it stays, tell the site's operator.",
 )
 FAILURES = {"agent_lost": LOST, "start_timeout": TOO_SLOW}

@@ -15,7 +15,7 @@ from madang.compute.order import Stage
 from madang.desktops.model import Session, State
 from madang.desktops.pulses import Pulses
 from madang.desktops.store import Sessions, Stale
-from madang.desktops.views import EncodedViews, SessionView, view
+from madang.desktops.views import EncodedViews, SessionView, join, view
 from madang.identity.audit import Audit
 from madang.identity.model import Visitor
 from madang.kernel import clock
@@ -117,9 +117,10 @@ class Desktops:
         since = clock.now() - self.limits.retention_seconds if ended else float("inf")
         person = None if everybody and visitor.may("desktops.see_all") else visitor.person.id
         wanted = list(await self.store.versions(person_id=person, ended_since=since, limit=limit, offset=offset))
-        if missing := self._encoded.missing(wanted):
-            self._encoded.keep(await self.store.many(missing))
-        return self._encoded.join(wanted, await self.pulses.encoded())
+        bodies = self._encoded.known(wanted)
+        if missing := [key for key, _version in wanted if key not in bodies]:
+            bodies |= self._encoded.keep(await self.store.many(missing))
+        return join(wanted, bodies, await self.pulses.encoded())
 
     async def shown(self, session: Session) -> SessionView:
         return view(session, await self.pulses.get(session.id) if not session.over else None)

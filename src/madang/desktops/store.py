@@ -88,12 +88,9 @@ class Sessions:
     async def forget(self, *, ids: Sequence[str] = (), ended_before: float = 0.0) -> Sequence[str]:
         """Remove sessions that are over: those named, and those that ended long ago. Gives the ids removed."""
         old = sessions.c.id.in_(ids) | (sessions.c.ended_at < ended_before)
+        chosen = delete(sessions).where(self._mine, sessions.c.ended_at.is_not(None), old)
         async with self._database.write() as connection:
-            chosen = select(sessions.c.id).where(self._mine, sessions.c.ended_at.is_not(None), old)
-            gone = list((await connection.execute(chosen)).scalars())
-            if gone:
-                await connection.execute(delete(sessions).where(sessions.c.id.in_(gone)))
-        return gone
+            return list((await connection.execute(chosen.returning(sessions.c.id))).scalars())
 
 
 def _row(session: Session) -> dict[str, Any]:

@@ -13,20 +13,33 @@ from typing import Any
 from madang.compute.launcher import Launcher, LaunchFailed, Placement
 from madang.compute.order import AgentOrder, Instruction, Stage
 from madang.desktops.links import Links
-from madang.desktops.model import FAILURES, Decision, Patience, Session, Sight, State, Step, decide, finished
-from madang.desktops.service import Desktops
+from madang.desktops.model import (
+    FAILURES,
+    NO_ACCOUNT,
+    NOT_LAUNCHED,
+    Decision,
+    Patience,
+    Session,
+    Sight,
+    State,
+    Step,
+    decide,
+    finished,
+)
+from madang.desktops.service import TRIES, Desktops
 from madang.desktops.store import Stale
-from madang.kernel import clock
+from madang.kernel import clock, metrics
 from madang.kernel.errors import Failure, MadangError
 from madang.kernel.log import logger
 from madang.kernel.loops import Loop
+from madang.kernel.settings import as_root
 
 log = logger("desktops")
 FORGET_SECONDS = 60.0
 
 
 class Supervisor:
-    """The loop over one service's sessions, and the place where agents' reports arrive."""
+    """The loop over one service's sessions."""
 
     def __init__(
         self,
@@ -52,6 +65,7 @@ class Supervisor:
         self._launching: set[str] = set()
         self._steps: dict[str, asyncio.Task[None]] = {}
         self._forgot_at = 0.0
+        self._stopped = False
         self.loop = Loop(desktops.service, self.cycle, look_seconds)
 
     async def start(self) -> None:
@@ -62,13 +76,15 @@ class Supervisor:
                 await self._launcher.adopt(session.id, placement)
 
     async def stop(self) -> None:
+        self._stopped = True
         for task in tuple(self._steps.values()):
             task.cancel()
         await asyncio.gather(*self._steps.values(), return_exceptions=True)
 
     def wake(self, session_id: str) -> None:
         """Look at this session now."""
-        self._run(session_id, self._look_again(session_id))
+        if not self._stopped:  # connections that end with the portal wake it too
+            self._run(session_id, self._look_again(session_id))
 
     async def cycle(self) -> str:
         """Look at every session that is not over."""
@@ -89,9 +105,9 @@ class Supervisor:
         before = self._steps.get(session_id)
 
         async def step() -> None:
-            if before:
-                await asyncio.gather(before, return_exceptions=True)
             try:
+                if before:
+                    await asyncio.gather(before, return_exceptions=True)
                 await work
             except Stale:
                 self.loop.wake()
@@ -99,18 +115,23 @@ class Supervisor:
                 log.warning("step failed", session=session_id, code=error.code, detail=error.detail)
             except Exception:
                 log.exception("step failed", session=session_id)
-            finally:
-                if self._steps.get(session_id) is task:
-                    del self._steps[session_id]
+
+        def done(_task: asyncio.Task[None]) -> None:
+            work.close()  # which a step that was cancelled before it began has not run
+            if self._steps.get(session_id) is task:
+                del self._steps[session_id]
 
         task = asyncio.create_task(step())
+        task.add_done_callback(done)
         self._steps[session_id] = task
 
     async def _look_again(self, session_id: str) -> None:
         session = await self._desktops.store.get(session_id)
-        if session is None or session.over:
+        if session is None:
             return
-        if session.state is State.REQUESTED and session.wanted:
+        if session.over:
+            await self._clear(session)
+        elif session.state is State.REQUESTED and session.wanted:
             await self._launch(session)
         else:
             await self._take_step(session, await self._decide(session))
@@ -144,6 +165,10 @@ class Supervisor:
     async def _launch(self, session: Session) -> None:
         if session.id in self._launching:
             return
+        if as_root() and session.account is None:
+            # Without an account an agent stays who starts it, and that is root.
+            await self._over(session, "failed", NO_ACCOUNT)
+            return
         self._launching.add(session.id)
         try:
             if session.launched_at is not None:
@@ -168,16 +193,24 @@ class Supervisor:
             except LaunchFailed as error:
                 await self._over(session, "failed", error.failure)
                 return
-            await self._store_placement(session.id, placement)
+            except Exception:
+                # Not to be tried again and again; and nobody knows what was half made.
+                metrics.bugs.labels("desktops").inc()
+                log.exception("launch failed", session=session.id)
+                await self._finish(session, "failed", NOT_LAUNCHED)
+                return
+            await self._store_placement(session, placement)
         finally:
             self._launching.discard(session.id)
 
-    async def _store_placement(self, session_id: str, placement: Placement) -> None:
+    async def _store_placement(self, launched: Session, placement: Placement) -> None:
         """The agent's first report says the same; whichever comes first is stored."""
-        for _ in range(3):
-            session = await self._desktops.store.get(session_id)
-            if session is None or session.pid == placement.pid:
+        for _ in range(TRIES):
+            session = await self._desktops.store.get(launched.id)
+            if session is None or session.over or session.pid is not None:
                 return
+            if session.launched_at != launched.launched_at:
+                return  # another portal held this launch for dead and began its own
             try:
                 await self._desktops.change(
                     session, node=placement.node, pid=placement.pid, pid_started=placement.pid_started
@@ -203,6 +236,15 @@ class Supervisor:
             folder = Path(session.folder)
             if not await self._launcher.sweep(session.id, session.account, folder, session.display):
                 log.warning("something of a session could not be removed", session=session.id)
+
+    async def _clear(self, session: Session) -> None:
+        """A keeper that was killed left the folder, which its worker may empty but, as the account, not remove."""
+        placement = placement_of(session)
+        if placement is None or session.folder is None or self._links.linked(session.id):
+            return
+        left = await asyncio.to_thread(Path(session.folder).exists)
+        if left and await self._launcher.alive(placement) is False:
+            await self._sweep(session)
 
     async def _over(self, session: Session, reason: str, failure: Failure | None) -> None:
         await self._desktops.change(session, **finished(session, reason, clock.now(), failure))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -90,20 +90,20 @@ class EncodedViews:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[int, bytes]] = {}
 
-    def missing(self, wanted: list[tuple[str, int]]) -> list[str]:
-        return [key for key, version in wanted if self._kept.get(key, (0,))[0] != version]
+    def known(self, wanted: Sequence[tuple[str, int]]) -> dict[str, bytes]:
+        """By id, those wanted ones that are kept in this version."""
+        kept = ((key, version, self._kept.get(key)) for key, version in wanted)
+        return {key: found[1] for key, version, found in kept if found and found[0] == version}
 
-    def keep(self, sessions: Any) -> None:
+    def keep(self, sessions: Sequence[Session]) -> dict[str, bytes]:
+        """Encode these too; gives them by id."""
         if len(self._kept) > self.MOST:
             self._kept.clear()
-        for session in sessions:
-            body = msgspec.json.encode(view(session, None))
-            self._kept[session.id] = (session.version, body[: -len(b"null}")])
+        bodies = {session.id: msgspec.json.encode(view(session, None))[: -len(b"null}")] for session in sessions}
+        self._kept |= {session.id: (session.version, bodies[session.id]) for session in sessions}
+        return bodies
 
-    def join(self, wanted: list[tuple[str, int]], pulses: dict[str, bytes]) -> bytes:
-        """A JSON list; `pulse` is the last key of a view, so its value is simply put at the end."""
-        parts = []
-        for key, _version in wanted:
-            if kept := self._kept.get(key):
-                parts.append(kept[1] + pulses.get(key, b"null") + b"}")
-        return b"[" + b",".join(parts) + b"]"
+
+def join(wanted: Sequence[tuple[str, int]], bodies: Mapping[str, bytes], pulses: Mapping[str, bytes]) -> bytes:
+    """A JSON list; `pulse` is the last key of a view, so its value is simply put at the end."""
+    return b"[" + b",".join(bodies[key] + pulses.get(key, b"null") + b"}" for key, _ in wanted if key in bodies) + b"]"
