@@ -88,7 +88,7 @@ class PeopleRoutes(Controller):
         operation_id="resetPassword",
         summary="Take a password away and make a one-time sign-in link",
         status_code=200,
-        responses=problems(401, 403, 404, 409),
+        responses=problems(401, 403, 404, 409, 422),
     )
     async def reset_password(
         self, visitor: NamedDependency[Visitor], person: RecordId, people: NamedDependency[People]

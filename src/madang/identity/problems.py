@@ -16,6 +16,8 @@ WORDS = {
     429: "Too many attempts; `retry_after` says when again (seconds)",
     503: "The database does not answer right now; nothing was changed",
 }
+# What answers with nothing but headers says so: a handler that returns Response[None] would be documented as JSON.
+NOTHING = ResponseSpec(None, description="Done")
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:

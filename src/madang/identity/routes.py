@@ -14,7 +14,7 @@ from madang.identity import cookies
 from madang.identity.accounts import own_user
 from madang.identity.entrance import Entrance, SignedIn
 from madang.identity.model import Visitor
-from madang.identity.problems import problems
+from madang.identity.problems import NOTHING, problems
 from madang.identity.service import People
 from madang.identity.shapes import (
     ChangeSelfBody,
@@ -124,7 +124,7 @@ class EntranceRoutes(Controller):
         operation_id="signOut",
         summary="Sign out of this browser",
         status_code=204,
-        responses=problems(401, 403),
+        responses={204: NOTHING, **problems(401, 403)},
     )
     async def sign_out(
         self, visitor: NamedDependency[Visitor], entrance: NamedDependency[Entrance], hall: NamedDependency[Hall]
@@ -137,7 +137,7 @@ class EntranceRoutes(Controller):
         operation_id="signOutEverywhere",
         summary="Sign out of all browsers",
         status_code=204,
-        responses=problems(401, 403),
+        responses={204: NOTHING, **problems(401, 403)},
     )
     async def sign_out_everywhere(
         self, visitor: NamedDependency[Visitor], entrance: NamedDependency[Entrance], hall: NamedDependency[Hall]
@@ -150,7 +150,7 @@ class EntranceRoutes(Controller):
         operation_id="setPassword",
         summary="Set one's password; other sign-ins end",
         status_code=204,
-        responses=problems(401, 403, 409, 422, 429),
+        responses={204: NOTHING, **problems(401, 403, 409, 422, 429)},
     )
     async def password(
         self,
@@ -172,7 +172,7 @@ class EntranceRoutes(Controller):
         "/sign-ins/{sign_in:str}",
         operation_id="endSignIn",
         summary="End one of one's own sign-ins",
-        responses=problems(401, 403, 404),
+        responses=problems(401, 403, 404, 422),
     )
     async def end_sign_in(
         self, visitor: NamedDependency[Visitor], sign_in: RecordId, entrance: NamedDependency[Entrance]
@@ -210,7 +210,7 @@ class SelfRoutes(Controller):
         "/tokens/{token:str}",
         operation_id="revokeToken",
         summary="Revoke one of one's own API tokens",
-        responses=problems(401, 403, 404),
+        responses=problems(401, 403, 404, 422),
     )
     async def revoke_token(
         self, visitor: NamedDependency[Visitor], token: RecordId, tokens: NamedDependency[Tokens]
