@@ -60,10 +60,9 @@ class PortalProcess:
         *command: str,
         folder: Path | None = None,
         port: int | None = None,
-        path: str | None = None,
         **settings: str,
     ) -> None:
-        """`folder`: share the state of another portal. `path`: its PATH."""
+        """`folder`: share the state of another portal."""
         self.command = command or ("up",)
         self.port = port or free_port()
         self._owns = folder is None
@@ -87,8 +86,6 @@ class PortalProcess:
         self.environment = own | {f"MADANG_{key}": value for key, value in (chosen | settings).items()}
         # Neither this checkout's nor this person's settings and tokens.
         self.environment |= {"MADANG_CONFIG": str(config), "XDG_CONFIG_HOME": str(self.folder)}
-        if path is not None:
-            self.environment["PATH"] = path
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -205,15 +202,17 @@ class PortalProcess:
 
     def cli(self, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
         """`madang ...` on this portal's state."""
-        return subprocess.run(
+        done = subprocess.run(
             [MADANG, *arguments],
             env=self.environment | {"COLUMNS": "300"} | variables,
             cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=60,
-            check=check,
+            check=False,
         )
+        assert not check or done.returncode == 0, done.stderr
+        return done
 
     def add_person(self, name: str, *, role: str = "member", account: str | None = None) -> str:
         """Add a person and give their id. `account` counts as root only."""

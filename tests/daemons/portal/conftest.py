@@ -49,7 +49,7 @@ def add_people(portal: PortalProcess, accounts: Accounts) -> None:
 @pytest.fixture(scope="session")
 def portal(accounts: Accounts) -> Iterator[PortalProcess]:
     """The portal that tests share. Who kills it starts it again."""
-    with PortalProcess(VNC_START_SECONDS="15.0", VNC_SESSIONS_PER_PERSON="8") as portal:
+    with PortalProcess(VNC_START_SECONDS="25.0", VNC_SESSIONS_PER_PERSON="8") as portal:
         add_people(portal, accounts)
         yield portal
 
