@@ -1,6 +1,7 @@
 """The pump between a browser's WebSocket and an engine's socket, with back-pressure both ways.
 
-Read size decides its cost: 256 KiB reads move about three times as many bytes per CPU-second as 64 KiB.
+Copies decide its cost. Each connection reads into one buffer that it keeps, and the WebSocket's frame is made straight
+from it: about twice as many bytes per CPU-second as with asyncio's streams (`python -m bench door`).
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ class End(StrEnum):
 
 async def pump(web_socket: WebSocket, engine: socket.socket, counters: Counters) -> End:
     """Carry bytes until one side ends; closes the engine's socket, leaves the WebSocket's close to the caller."""
-    reader, writer = await asyncio.open_unix_connection(sock=engine, limit=READ_BYTES)
-    towards_browser = asyncio.create_task(_to_browser(reader, web_socket, counters))
-    towards_engine = asyncio.create_task(_to_engine(web_socket, writer, counters))
+    towards_browser = asyncio.create_task(_to_browser(engine, web_socket, counters))
+    towards_engine = asyncio.create_task(_to_engine(web_socket, engine, counters))
     try:
         done, _ = await asyncio.wait((towards_browser, towards_engine), return_when=asyncio.FIRST_COMPLETED)
         ends = {task.result() for task in done}
@@ -35,18 +35,22 @@ async def pump(web_socket: WebSocket, engine: socket.socket, counters: Counters)
     finally:
         for task in (towards_browser, towards_engine):
             task.cancel()
-        # A browser that takes nothing must not keep what the engine sent: cut, do not drain.
-        writer.transport.abort()
         for task in (towards_browser, towards_engine):
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await task
+        # Only now: while a task waits for the socket, the event loop knows it by its number.
+        engine.close()
 
 
-async def _to_browser(reader: asyncio.StreamReader, web_socket: WebSocket, counters: Counters) -> End:
+async def _to_browser(engine: socket.socket, web_socket: WebSocket, counters: Counters) -> End:
+    loop = asyncio.get_running_loop()
+    buffer = bytearray(READ_BYTES)
+    part = memoryview(buffer)
     try:
-        while data := await reader.read(READ_BYTES):
-            counters.to_browser(len(data))
-            await web_socket.send_bytes(data)
+        while count := await loop.sock_recv_into(engine, buffer):
+            counters.to_browser(count)
+            # The server has made its frame of it when this returns, so the buffer is free again.
+            await web_socket.send_bytes(part[:count])
     except Closed:
         return End.BROWSER
     except OSError:
@@ -54,14 +58,14 @@ async def _to_browser(reader: asyncio.StreamReader, web_socket: WebSocket, count
     return End.ENGINE
 
 
-async def _to_engine(web_socket: WebSocket, writer: asyncio.StreamWriter, counters: Counters) -> End:
+async def _to_engine(web_socket: WebSocket, engine: socket.socket, counters: Counters) -> End:
+    loop = asyncio.get_running_loop()
     try:
         while True:
             data = await web_socket.receive()
             data = data if isinstance(data, bytes) else data.encode()
             counters.to_engine(len(data))
-            writer.write(data)
-            await writer.drain()
+            await loop.sock_sendall(engine, data)
     except Closed:
         return End.BROWSER
     except OSError:

@@ -49,8 +49,8 @@ class WebSocket:
         data: bytes | str | None = message.get("bytes")
         return data if data is not None else message["text"]
 
-    async def send_bytes(self, data: bytes) -> None:
-        """Send, waiting while the other side's buffer is full. Raises Closed."""
+    async def send_bytes(self, data: bytes | memoryview) -> None:
+        """Send, waiting while the other side's buffer is full; the bytes are copied when it returns. Raises Closed."""
         try:
             await self._send({"type": "websocket.send", "bytes": data})
         except Exception as error:  # each server has its own type for "gone"
