@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from madang.cli.ground import open_ground, out, run
 from madang.identity.accounts import own_user
@@ -49,8 +50,9 @@ def list_people() -> None:
             seen = iso(person.last_sign_in_at) if person.last_sign_in_at else "never"
             state = "disabled" if person.disabled else ""
             roles, account = ", ".join(person.roles), person.account or "none"
-            table.add_row(person.name, person.display_name, roles, account, seen, state)
-        out.print(table, markup=False)
+            # As plain text: a name may look like Rich's markup.
+            table.add_row(*map(Text, (person.name, person.display_name, roles, account, seen, state)))
+        out.print(table)
 
     with_people(work)
 
