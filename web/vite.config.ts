@@ -16,6 +16,19 @@ export default defineConfig({
     // Every asset is a file of its own: fonts and pictures as data: addresses would load with the first screen.
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 400,
+    rolldownOptions: {
+      output: {
+        // Few files rather than many small ones: each is a request of its own, and most come with every screen.
+        codeSplitting: {
+          includeDependenciesRecursively: false,
+          groups: [
+            { name: 'svelte', test: /node_modules\/(svelte|esm-env|clsx)\// },
+            { name: 'icons', test: /node_modules\/@lucide\// },
+            { name: 'kernel', test: /src\/lib\/kernel\/(?!ui\/(Dialog|Confirm|MenuBody))/ },
+          ],
+        },
+      },
+    },
   },
   server: {
     proxy: {

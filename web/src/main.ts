@@ -3,6 +3,10 @@ import './app.css';
 import { i18n } from './lib/kernel/i18n/index.svelte';
 import { myself } from './lib/identity/me.svelte';
 import App from './shell/App.svelte';
+import { preloadHere, preloadOverlays } from './shell/preload';
+
+preloadHere();
+preloadOverlays();
 
 // Who is signed in is asked while the words load: neither waits for the other.
 const asked = myself.start();

@@ -3,6 +3,7 @@ import { i18n } from '../kernel/i18n/index.svelte';
 import { pickLanguage, type Language } from '../kernel/i18n/languages';
 import { live } from '../kernel/live.svelte';
 import { ApiError, problemOf, type Problem } from '../kernel/problem';
+import { remember } from '../kernel/stored';
 import { identityApi } from './identity-api';
 import type { Me, Permission } from './model';
 
@@ -38,6 +39,7 @@ class Myself {
     session.csrfToken = me.csrf_token;
     if (me.person.language) await i18n.use(pickLanguage(me.person.language, navigator.languages));
     this.state = 'yes';
+    remember('signed-in', 'yes');
     live.start();
   }
 
@@ -55,6 +57,7 @@ class Myself {
     session.csrfToken = '';
     this.me = null;
     this.state = 'no';
+    remember('signed-in', null);
   }
 
   may(permission: Permission): boolean {

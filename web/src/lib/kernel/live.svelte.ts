@@ -24,9 +24,9 @@ class Live {
   #everybody = false;
 
   constructor() {
-    window.addEventListener('online', () => this.#hurry());
+    window.addEventListener('online', () => this.hurry());
     document.addEventListener('visibilitychange', () => {
-      if (document.visibilityState === 'visible') this.#hurry();
+      if (document.visibilityState === 'visible') this.hurry();
     });
   }
 
@@ -93,7 +93,8 @@ class Live {
     };
   }
 
-  #hurry(): void {
+  /** Something else found the portal answering again. */
+  hurry(): void {
     if (this.state === 'lost' && !this.#socket) this.#connect();
   }
 

@@ -73,7 +73,7 @@ export class Connection {
       } else if (isOver(session)) {
         this.phase = 'over';
         return;
-      } else if (!mayHaveScreen(session) && session.state !== 'ending') {
+      } else if (!mayHaveScreen(session)) {
         await this.#pause(1000);
       } else {
         await this.#attempt(session);
@@ -92,6 +92,7 @@ export class Connection {
       const session = await desktopsApi.get(this.id);
       this.portalAway = false;
       this.problem = null;
+      live.hurry();
       sessions.accept(session);
       return session;
     } catch (error) {
