@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from madang.kernel import log
 from madang.kernel.errors import MadangError
@@ -46,6 +47,7 @@ def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
 
 
 def show(error: MadangError) -> None:
-    err.print(f"[bold red]{error.title}.[/] {error.detail}".rstrip(), highlight=False, soft_wrap=True)
+    # Escaped: what somebody typed may look like Rich's markup.
+    err.print(f"[bold red]{escape(error.title)}.[/] {escape(error.detail)}".rstrip(), highlight=False, soft_wrap=True)
     if error.hint:
-        err.print(f"  {error.hint}", highlight=False, soft_wrap=True)
+        err.print(f"  {escape(error.hint)}", highlight=False, soft_wrap=True)
