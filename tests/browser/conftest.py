@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.inside import Inside
 from tests.browser.site import Person, Site, remove_account
-from tests.browser.watch import Watch
+from tests.browser.watch import Watch, watch_of
 
 PAGE = Path(__file__).parents[2] / "src" / "madang" / "page" / "index.html"
 ARGUMENTS = [
@@ -21,6 +22,8 @@ ARGUMENTS = [
 ]  # fmt: skip
 DESK = {"width": 1440, "height": 900}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
+RESULTS = Path(__file__).parents[2] / ".cache" / "results"
+FAILED = pytest.StashKey[bool]()
 MakeContext = Callable[..., BrowserContext]
 
 
@@ -55,9 +58,20 @@ def site(accounts: None) -> Iterator[Site]:
         yield site
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    item.stash.setdefault(FAILED, False)
+    item.stash[FAILED] |= report.failed  # type: ignore[attr-defined]
+    return report  # type: ignore[return-value]
+
+
 @pytest.fixture
-def open_browser(chromium: Browser) -> Iterator[MakeContext]:
-    """Makes browsers that know nothing of each other. At the end each is asked what it saw."""
+def open_browser(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[MakeContext]:
+    """Makes browsers that know nothing of each other. At the end each is asked what it saw.
+
+    Of a test that failed, what its pages show is left in .cache/results.
+    """
     made: list[BrowserContext] = []
 
     def make(site: Site, person: Person | None = None, **options: object) -> BrowserContext:
@@ -75,10 +89,15 @@ def open_browser(chromium: Browser) -> Iterator[MakeContext]:
         return context
 
     yield make
+    if request.node.stash.get(FAILED, False):
+        pages = [page for context in made for page in context.pages]
+        for number, page in enumerate(pages, 1):
+            with contextlib.suppress(Exception):
+                page.screenshot(path=RESULTS / f"{request.node.name}-{number}.png")
     for context in made:
         context.close()
     for context in made:
-        context.watch.check()  # type: ignore[attr-defined]
+        watch_of(context).check()
 
 
 @pytest.fixture
@@ -86,7 +105,8 @@ def person(site: Site) -> Iterator[Person]:
     """A member without desktops."""
     person = site.person()
     yield person
-    site.end_desktops(person)
+    # By another sign-in: a test may have ended the person's own.
+    site.end_desktops(site.enter(site.link_for(person.name)))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.browser.conftest import MakeContext
 from tests.browser.inside import Inside
 from tests.browser.screen import changed_pixels, open_desktop, picture, settled_picture, wait_for_picture
 from tests.browser.site import PASSWORD, Site
+from tests.browser.watch import PORTAL_AWAY, watch_of
 from tests.support.waiting import eventually
 
 KOREAN = "마당에서 만나요 — 가나다 €"
@@ -35,7 +36,8 @@ def test_a_person_works_on_a_desktop_and_loses_the_portal(
     inside = go_inside(page.url.rpartition("/")[2])
     type_a_command(page, inside, own_site)
     copy_and_paste_korean(page, inside, own_site)
-    lose_the_portal(page, inside, own_site, context.watch.allow)  # type: ignore[attr-defined]
+    watch_of(context).allow(*PORTAL_AWAY)
+    lose_the_portal(page, inside, own_site)
     page = come_back_elsewhere(page, open_browser(own_site).new_page(), own_site)
     end_it(page)
 
@@ -116,12 +118,10 @@ def copy_and_paste_korean(page: Page, inside: Inside, site: Site) -> None:
     eventually(lambda: page.evaluate(there) == KOREAN[::-1], 5, "the clipboard of the desktop in the browser")
 
 
-def lose_the_portal(page: Page, inside: Inside, site: Site, allow: Callable[..., None]) -> None:
-    allow("WebSocket connection to .* failed", "net::ERR_CONNECTION_REFUSED", "net::ERR_")
+def lose_the_portal(page: Page, inside: Inside, site: Site) -> None:
     site.kill()
     expect(page.get_by_test_id("reconnecting")).to_be_visible()
     expect(page.get_by_test_id("desktop-view")).to_have_attribute("data-state", "reconnecting")
-    inside.output("xsetroot", "-version")  # the desktop itself goes on
     page.wait_for_timeout(1500)
     site.start()
     began = time.monotonic()

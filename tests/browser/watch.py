@@ -7,11 +7,14 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError, WebSocket
 
-# Chromium writes a line for every refused request: "who am I" is refused until somebody has signed in, and the door of a
-# desktop that starts until it is open.
+# Chromium writes a line for every refused request: "who am I" is refused until somebody has signed in, and the door of
+# a desktop until it is open.
+REFUSED_SIGN_IN = r"the server responded with a status of 4(01|29) .*/api/identity/(sign-in|links/redeem)"
+PORTAL_AWAY = (r"WebSocket connection to .* failed", r"net::ERR_")
 USUAL = (
-    r"the server responded with a status of 401 .*/api/identity/(me|sign-in|links/redeem)",
+    r"the server responded with a status of 401 .*/api/identity/me",
     r"/vncproxy/\w+' failed: Error during WebSocket handshake: Unexpected response code: (409|503)",
+    r"Canvas2D: Multiple readback operations",  # by the tests
 )
 
 
@@ -58,3 +61,8 @@ class Watch:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.host:
             self.strangers.append(url)
+
+
+def watch_of(context: BrowserContext) -> Watch:
+    """The watch that `open_browser` set on a context."""
+    return context.watch  # type: ignore[attr-defined, no-any-return]
