@@ -35,6 +35,7 @@ class Background:
 
     MOST = 10_000
     AGAIN_SECONDS = 1.0
+    STOP_SECONDS = 2.0
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -55,17 +56,38 @@ class Background:
         while self._task is not None and not self._task.done():
             await asyncio.wait({self._task})
 
+    async def stop(self) -> None:
+        """Write what waits, or give it up: no longer than STOP_SECONDS and the one wait for a writer under way."""
+        if self._task is None:
+            return
+        _, unfinished = await asyncio.wait({self._task}, timeout=self.STOP_SECONDS)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
     async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting, {}
-            if not await self._write(batch):
-                for key, entry in batch.items():
-                    entry.tries -= 1
-                    if entry.tries > 0:
-                        self._waiting.setdefault(key, entry)
-                    else:
-                        entry.lost()
-                await asyncio.sleep(self.AGAIN_SECONDS)
+        batch: dict[str, _Entry] = {}
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, {}
+                await self._try(batch)
+                batch = {}
+        except asyncio.CancelledError:
+            for entry in (*batch.values(), *self._waiting.values()):
+                entry.lost()
+            raise
+
+    async def _try(self, batch: dict[str, _Entry]) -> None:
+        if await self._write(batch):
+            return
+        for key in list(batch):
+            entry = batch.pop(key)
+            entry.tries -= 1
+            if entry.tries > 0:
+                self._waiting.setdefault(key, entry)
+            else:
+                entry.lost()
+        await asyncio.sleep(self.AGAIN_SECONDS)
 
     async def _write(self, batch: dict[str, _Entry]) -> bool:
         try:

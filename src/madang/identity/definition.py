@@ -34,7 +34,7 @@ def assemble(ground: Ground) -> Parts:
 
     async def stop() -> None:
         passwords.close()
-        await background_of(ground).settled()
+        await background_of(ground).stop()
 
     router = Router(
         "/api/identity",

@@ -24,6 +24,12 @@ class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rotate_overlap_seconds: Annotated[
         float, msgspec.Meta(ge=0, le=3600, description="A replaced cookie is still good for requests under way.")
     ] = 60.0
+    recheck_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            gt=0, le=3600, description="Open desktops and pages are closed so soon after a sign-in or token ran out."
+        ),
+    ] = 30.0
     link_minutes: Annotated[
         float, msgspec.Meta(gt=0, le=43200, description="A one-time sign-in link is good for this long.")
     ] = 1440.0

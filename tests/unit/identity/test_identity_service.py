@@ -8,6 +8,7 @@ from identity_house import HERE, OPERATOR, PASSWORD, House, make_ground
 
 from madang.identity import people as people_room
 from madang.identity.audit import Audit
+from madang.identity.background import background_of
 from madang.identity.people import first_administrator
 from madang.identity.tokens import Tokens
 from madang.identity.upkeep import clean_up
@@ -221,6 +222,22 @@ async def test_entries_that_cannot_be_kept_go_to_the_log(house: House, monkeypat
     monkeypatch.setattr("madang.identity.audit.log.error", lambda event, **more: said.append(more), raising=False)
     await Audit(house.ground).record("desktop.create", person=person, object="s1")
     assert said == [{"person": "kim", "action": "desktop.create", "object": "s1", "outcome": "done", "address": ""}]
+
+
+@pytest.mark.parametrize("ground", [{"MADANG_DATABASE_BUSY_SECONDS": "0.5"}], indirect=True)
+async def test_a_stop_does_not_wait_for_another_writer(  # type: ignore[no-untyped-def]
+    house: House, hold_database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, said = await house.person(), []
+    monkeypatch.setattr("madang.identity.audit.log.error", lambda event, **more: said.append(more), raising=False)
+    monkeypatch.setattr("madang.identity.background.Background.STOP_SECONDS", 0.2)
+    await house.settled()
+    with hold_database():
+        begin = time.perf_counter()
+        await Audit(house.ground).record("desktop.create", person=person, object="s1")
+        await background_of(house.ground).stop()
+        assert time.perf_counter() - begin < 5, "20 tries would take half a minute"
+    assert [entry["object"] for entry in said] == ["s1"]
 
 
 async def test_grounds_do_not_share(house: House, tmp_path_factory: pytest.TempPathFactory) -> None:
