@@ -26,6 +26,7 @@ class End(StrEnum):
 
 async def pump(web_socket: WebSocket, engine: socket.socket, counters: Counters) -> End:
     """Carry bytes until one side ends; closes the engine's socket, leaves the WebSocket's close to the caller."""
+    engine.setblocking(False)
     towards_browser = asyncio.create_task(_to_browser(engine, web_socket, counters))
     towards_engine = asyncio.create_task(_to_engine(web_socket, engine, counters))
     try:
