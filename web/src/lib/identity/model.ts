@@ -55,6 +55,7 @@ export interface AuditEntry {
   person_name: string | null;
   action: string;
   object: string | null;
+  /** `done` or `refused`. */
   outcome: string;
   address: string | null;
   detail: unknown;
