@@ -24,7 +24,7 @@ class Ground:
     """The things a process has one of."""
 
     def __init__(self, settings: Settings, *, shared: bool = False) -> None:
-        """`shared`: other Madang processes of this host run on the same state folder."""
+        """`shared`: other processes of this host serve people on the same state folder."""
         self.settings = settings
         self.state_folder = prepare_state_folder(settings.state_folder)
         self.secret = site_secret(self.state_folder / "secret.key")

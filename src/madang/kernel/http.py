@@ -95,8 +95,9 @@ def build_app(ground: Ground, parts: Sequence[Parts]) -> Edge:
             title="Madang",
             version=__version__,
             description="Errors are RFC 9457 problem details with a stable `code` and a `hint`.",
-            path="/api",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
+            # The framework answers for all below its own path, so that is the one file.
+            path="/api/openapi.json",
+            render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
         ),
         on_startup=[start],
         on_shutdown=[stop],

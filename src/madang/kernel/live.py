@@ -36,7 +36,7 @@ class LiveStateUnavailable(Unavailable):
 class Live(Protocol):
     """What every kind of live state does. Keys are text, values anything that msgspec writes as JSON."""
 
-    shared: bool  # whether other processes use the same live state
+    shared: bool  # whether other processes serve people too
 
     async def put(self, key: str, value: Any, seconds: float) -> None:
         """Keep a record for so long."""
@@ -71,7 +71,10 @@ class EmbeddedLive:
     CLEAN_SECONDS = 60.0  # how often what expired is removed
 
     def __init__(self, file: Path, *, shared: bool) -> None:
-        """`shared`: other processes use the file too, so their messages are looked for."""
+        """`shared`: other processes serve people too, so they are told what happens here.
+
+        Messages are heard in any case: a command may have something to say to the one process there is.
+        """
         self.file = file
         self.shared = shared
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
@@ -86,8 +89,7 @@ class EmbeddedLive:
 
     async def start(self) -> None:
         self._seen = await self._ask(self._last_message, 0)
-        if self.shared:
-            self._poller = asyncio.create_task(self._poll())
+        self._poller = asyncio.create_task(self._poll())
 
     async def stop(self) -> None:
         if self._poller:
