@@ -22,7 +22,7 @@ from madang.compute import processes, remains
 from madang.compute.launcher import LaunchFailed, Placement
 from madang.compute.order import AgentOrder, Failure
 
-_SESSION = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+_SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # A Unix socket's path holds 107 bytes; the longest in a session's folder is run/dbus/... of foreign programs.
 _LONGEST_FOLDER = 80
 _LONGEST_ROOT = _LONGEST_FOLDER - len("/") - 12  # a session's id has 12 characters
@@ -208,7 +208,7 @@ class LocalLauncher:
 
 
 def _checked(session: str) -> str:
-    if not _SESSION.match(session):
+    if not _SESSION.fullmatch(session):
         raise ValueError(f"not a session id: {session!r}")
     return session
 

@@ -58,9 +58,9 @@ Processes = dict[int, Process]  # by pid
 
 
 def everything() -> Iterator[Process]:
-    """All processes of the machine."""
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (process := look(int(name))):
+    """All processes of the machine, the newest first: one that keeps forking is seen before it has forked again."""
+    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True):
+        if process := look(pid):
             yield process
 
 
@@ -165,13 +165,21 @@ def end(
     """
     seen: set[int] = set()
     asked: set[tuple[int, int]] = set()
+
+    def look_twice() -> Processes:
+        # Between being listed and being looked at, a process may have been replaced by its child.
+        for _ in range(2):
+            if left := {pid: process for pid, process in find().items() if process.running}:
+                seen.update(left)
+                return left
+        return {}
+
     deadline = time.monotonic() + grace_seconds
     while time.monotonic() < deadline:
-        left = {pid: process for pid, process in find().items() if process.running}
+        left = look_twice()
         if not left:
             after_round()
             return seen
-        seen |= set(left)
         for process in left.values():
             if (process.pid, process.started) not in asked:
                 asked.add((process.pid, process.started))
@@ -180,10 +188,9 @@ def end(
         time.sleep(0.03)
     deadline = time.monotonic() + kill_seconds
     while time.monotonic() < deadline:
-        left = {pid: process for pid, process in find().items() if process.running}
+        left = look_twice()
         if not left:
             break
-        seen |= set(left)
         # Stopped first, all of them: one that forks as fast as we kill would stay ahead for ever.
         for process in left.values():
             send(process, signal.SIGSTOP)

@@ -97,9 +97,7 @@ async def test_a_terminal_opens_where_keys_arrive(desk: Desk) -> None:
 async def test_idle_time_counts_from_the_last_input(start: Start) -> None:
     desk = await start(heartbeat_seconds=0.5)
     await desk.until("ready")
-    await desk.site.portal.wait(
-        desk.session, lambda report: bool(report["pulse"] and report["pulse"]["idle_seconds"] > 2)
-    )
+    await desk.site.portal.wait(desk.session, lambda report: idle(report) > 2)
     client = await connect(desk)
     client.point(300, 300)
     client.point(310, 310)
