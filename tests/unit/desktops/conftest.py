@@ -1,6 +1,10 @@
 """Desktops on a real database and live state in a folder of the test; only what runs agents is a stand-in."""
 
+import asyncio
+import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,10 +25,20 @@ def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("madang.desktops.supervisor.as_root", lambda: False)
 
 
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as the first start leaves it; each test has a copy."""
+    file = tmp_path_factory.mktemp("new") / "madang.sqlite3"
+    asyncio.run(upgrade(file))
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return file
+
+
 @pytest.fixture
-async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
+async def ground(tmp_path: Path, new_database: Path) -> AsyncIterator[Ground]:
     made = Ground(load(sections(), {"MADANG_SITE_STATE_FOLDER": str(tmp_path / "state"), "HOME": str(tmp_path)}))
-    await upgrade(made.database.file)
+    shutil.copy(new_database, made.database.file)
     await made.start()
     yield made
     await background_of(made).settled()
