@@ -56,20 +56,24 @@ def test_the_theme_is_chosen_and_kept(page: Page) -> None:
     assert background(page) < 200
 
 
+def open_palette(page: Page) -> None:
+    page.keyboard.press("Control+KeyK")
+    expect(page.get_by_test_id("palette").get_by_role("combobox")).to_be_focused()
+
+
 def test_the_palette_needs_only_the_keyboard(page: Page) -> None:
     page.goto("/desktops")
     expect(page.get_by_test_id("empty")).to_be_visible()
-    page.keyboard.press("Control+KeyK")
-    expect(page.get_by_test_id("palette").get_by_role("combobox")).to_be_focused()
+    open_palette(page)
     page.keyboard.type("account")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/account$"))
-    page.keyboard.press("Control+KeyK")
+    open_palette(page)
     page.keyboard.type("zzzz")
     expect(page.get_by_test_id("palette")).to_contain_text("Nothing fits.")
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("palette")).to_be_hidden()
-    page.keyboard.press("Control+KeyK")
+    open_palette(page)
     page.keyboard.type("dark")
     page.keyboard.press("Enter")
     page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
