@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import signal
 import statistics
 import time
@@ -92,9 +93,7 @@ def _heard_again(site: Site, count: int) -> float:
 
 
 def _epoch(pulse: dict[str, str] | None) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(pulse["at"]).timestamp() if pulse else 0.0
+    return datetime.datetime.fromisoformat(pulse["at"]).timestamp() if pulse else 0.0
 
 
 def _make_run(plan: Plan) -> float:
