@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from madang import __version__
 from madang.identity.model import Visitor
+from madang.identity.settings import IdentitySettings
 from madang.identity.sign_on import SignOn
 from madang.kernel import metrics
 from madang.kernel.errors import MadangError
@@ -23,6 +26,7 @@ TRY_AGAIN = 1013
 def live_socket(ground: Ground) -> SocketHandler:
     """The handler of `/api/live`."""
     sign_on = SignOn(ground)
+    seconds = ground.settings[IdentitySettings].recheck_seconds
 
     async def live(web_socket: WebSocket, _rest: str) -> None:
         try:
@@ -34,7 +38,7 @@ def live_socket(ground: Ground) -> SocketHandler:
         await web_socket.accept()
         async with ground.events.listen(lambda event: _sees(event, visitor, everybody)) as listener:
             with metrics.live_connections.track_inprogress():
-                await _serve(web_socket, listener, visitor)
+                await _serve(web_socket, listener, visitor, lambda: _ended(sign_on, visitor, seconds))
 
     return live
 
@@ -44,16 +48,44 @@ def _sees(event: Event, visitor: Visitor, everybody: bool) -> bool:
     return event.person in (None, visitor.person.id) or (everybody and event.name not in SIGNED_OUT)
 
 
-async def _serve(web_socket: WebSocket, listener: Listener, visitor: Visitor) -> None:
+async def _serve(
+    web_socket: WebSocket, listener: Listener, visitor: Visitor, ended: Callable[[], Awaitable[None]]
+) -> None:
+    """Tell the page what happens until it is gone, too slow, or its person is no longer signed in."""
+    hearing = asyncio.create_task(_hear(web_socket))
     telling = asyncio.create_task(_tell(web_socket, listener, visitor))
+    checking = asyncio.ensure_future(ended())
+    tasks = (hearing, telling, checking)
     try:
-        while True:
-            await web_socket.receive()  # a page says nothing; this notices when it is gone
-    except Closed:
-        return
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if checking in done and checking.exception() is None:
+            await _say_signed_out(web_socket)
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _hear(web_socket: WebSocket) -> None:
+    """A page says nothing; this notices when it is gone."""
+    with contextlib.suppress(Closed):
+        while True:
+            await web_socket.receive()
+
+
+async def _ended(sign_on: SignOn, visitor: Visitor, seconds: float) -> None:
+    """Returns once the visitor would not be let in any more: a sign-in ran out, a token was revoked."""
+    while True:
+        await asyncio.sleep(seconds)
+        with contextlib.suppress(MadangError):  # cannot be told now
+            if not await sign_on.still(visitor):
+                return
+
+
+async def _say_signed_out(web_socket: WebSocket) -> None:
+    with contextlib.suppress(Closed):
+        await web_socket.send_text('{"type":"signed_out"}')
+    await web_socket.close(NO_LONGER_ALLOWED, "you are signed out")
 
 
 async def _tell(web_socket: WebSocket, listener: Listener, visitor: Visitor) -> None:
@@ -62,8 +94,7 @@ async def _tell(web_socket: WebSocket, listener: Listener, visitor: Visitor) -> 
         if event.name in SIGNED_OUT:
             said = msgspec.json.decode(event.data)
             if said.get("sign_in") in (None, visitor.sign_in):
-                await web_socket.send_text('{"type":"signed_out"}')
-                await web_socket.close(NO_LONGER_ALLOWED, "you are signed out")
+                await _say_signed_out(web_socket)
                 return
             continue
         # The event's data is a JSON object already: the name goes in front.

@@ -60,7 +60,9 @@ class Doors:
             self._counters.refused(error.code)
             await web_socket.refuse(error)
             return
-        door = OpenDoor(web_socket, session.id, visitor.person.id, visitor.sign_in)
+        door = OpenDoor(
+            web_socket, session.id, visitor.person.id, visitor.sign_in, lambda: self._sign_on.still(visitor)
+        )
         offered = web_socket.scope.get("subprotocols", ())
         code, reason = ENGINE_LOST, "the desktop does not answer"
         try:
@@ -76,6 +78,11 @@ class Doors:
         finally:
             engine.close()
         await web_socket.close(code, reason)
+
+    async def check(self) -> str:
+        """Whoever would not be let in any more (a sign-in that ran out, a revoked token) does not stay either."""
+        await self.open.check(NO_LONGER_ALLOWED, "you are signed out")
+        return ""
 
     async def _engine(self, session: Session) -> Any:
         if not session.has_door or session.door_key is None or session.folder is None:

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from madang.kernel.sockets import WebSocket
 
 
 class OpenDoor:
-    """One connection: who looks at what. `closing` is why it was closed from our side, if it was."""
+    """One connection: who looks at what, and whether they `still` may.
 
-    def __init__(self, web_socket: WebSocket, session: str, person: str, sign_in: str | None) -> None:
+    `closing` is why it was closed from our side, if it was.
+    """
+
+    def __init__(
+        self,
+        web_socket: WebSocket,
+        session: str,
+        person: str,
+        sign_in: str | None,
+        still: Callable[[], Awaitable[bool]],
+    ) -> None:
         self.web_socket = web_socket
         self.session = session
         self.person = person
         self.sign_in = sign_in
+        self.still = still
         self.closing: tuple[int, str] | None = None
         self.task = asyncio.current_task()
 
@@ -47,4 +58,10 @@ class OpenDoors:
     def close_where(self, chosen: Callable[[OpenDoor], bool], code: int, reason: str) -> None:
         for door in tuple(self._doors):
             if chosen(door):
+                door.close(code, reason)
+
+    async def check(self, code: int, reason: str) -> None:
+        """Close the doors of those who would not be let in any more."""
+        for door in tuple(self._doors):
+            if door.closing is None and not await door.still():
                 door.close(code, reason)

@@ -88,7 +88,7 @@ def boss(running: PortalProcess, people: dict[str, Client]) -> Client:
 def browser(running: PortalProcess) -> Iterator[Callable[[str], Client]]:
     """Signs somebody in by cookie."""
     with contextlib.ExitStack() as stack:
-        yield lambda name: stack.enter_context(running.by_cookie(name))
+        yield lambda name: stack.enter_context(contextlib.closing(running.by_cookie(name)))
 
 
 @pytest.fixture

@@ -19,9 +19,11 @@ from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, age
 from madang.desktops.supervisor import Supervisor
 from madang.desktops.vnc.settings import VncSettings, claims, session_folder
 from madang.identity.audit import Audit
+from madang.identity.settings import IdentitySettings
 from madang.identity.sign_on import SignOn
 from madang.kernel.events import Event
 from madang.kernel.ground import Ground, Missing, Parts, Service
+from madang.kernel.loops import Loop
 from madang.kernel.settings import HttpSettings, Settings, as_root
 
 AGENT = "madang.desktops.agent"
@@ -74,7 +76,7 @@ def assemble(ground: Ground) -> Parts:
     return Parts(
         routes=[router(desktops, sign_on, lambda: missing(ground.settings))],
         sockets={"/vncproxy/": doors.serve, "/api/vnc/agents/": agent_socket(desktops, links, reports)},
-        loops=[supervisor.loop],
+        loops=[supervisor.loop, Loop("vnc doors", doors.check, ground.settings[IdentitySettings].recheck_seconds)],
         start=supervisor.start,
         stop=stop,
     )
