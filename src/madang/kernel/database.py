@@ -34,6 +34,9 @@ metadata = MetaData(
 )
 
 
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where records are kept."""
 
@@ -133,18 +136,7 @@ class Database:
             raise self._busy() from error
 
     def _known(self, error: BaseException | None) -> MadangError | None:
-        """What the portal can say of a driver's error; None: it is a bug of ours. By number: texts name our columns."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # https://sqlite.org/rescode.html: the primary code
-        detail, again = f"{self.file}: {error}.", "Free some space or make it writable; nothing is lost."
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return self._busy()
-        if code == sqlite3.SQLITE_FULL:
-            return DatabaseFull(detail, hint=again)
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return DatabaseUnavailable(detail, hint=again)
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return DatabaseDamaged(detail, hint="Stop the portal and restore a backup.")
-        return None
+        return self._busy() if _code(error) in BUSY else known_error(self.file, error)
 
     def _busy(self) -> DatabaseBusy:
         return DatabaseBusy(
@@ -152,6 +144,24 @@ class Database:
             hint="Try again in a moment.",
             retry_after=2,
         )
+
+
+def known_error(file: Path, error: BaseException | None) -> MadangError | None:
+    """What can be said of a driver's error; None: it is a bug of ours. By number: texts name our columns."""
+    code, detail = _code(error), f"{file}: {error}."
+    again = "Free some space or make it writable; nothing is lost."
+    if code == sqlite3.SQLITE_FULL:
+        return DatabaseFull(detail, hint=again)
+    if code in (*BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return DatabaseUnavailable(detail, hint=again)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DatabaseDamaged(detail, hint="Stop the portal and restore a backup.")
+    return None
+
+
+def _code(error: BaseException | None) -> int:
+    """SQLite's primary result code (https://sqlite.org/rescode.html); 0 when it is not SQLite's."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def own_transactions(engine: Engine) -> None:

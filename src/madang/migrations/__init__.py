@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from madang.kernel.database import known_error
 from madang.kernel.errors import SiteError
 
 # The newest step; a test holds it against versions/. Known here so that a start that has nothing to change need not
@@ -34,10 +35,20 @@ def _upgrade(file: Path) -> None:
                 code="database_newer",
                 hint="Start the newer version, or restore a backup of before its upgrade.",
             )
-        from alembic import command
-
-        command.upgrade(configuration(file), "head")
+        _run_steps(file)
     file.chmod(0o600)
+
+
+def _run_steps(file: Path) -> None:
+    from alembic import command
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        command.upgrade(configuration(file), "head")
+    except DBAPIError as error:
+        if known := known_error(file, error.orig):
+            raise known from error
+        raise
 
 
 def configuration(file: Path):  # type: ignore[no-untyped-def]  # Alembic is loaded only when it has work
@@ -57,5 +68,7 @@ def _revision(file: Path) -> str | None:
         try:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         except sqlite3.OperationalError:
-            return None
+            return None  # there are no tables yet; anything else will show itself at the first step
+        except sqlite3.DatabaseError as error:
+            raise known_error(file, error) or error from None
     return str(row[0]) if row else None

@@ -1,8 +1,10 @@
 """The database beside another process that holds it, and on a disk that is full."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from sqlalchemy import text
 
 from madang.kernel.database import Database, DatabaseBusy, DatabaseSettings, DatabaseUnavailable
 from madang.kernel.errors import Unavailable
+from madang.migrations import upgrade
 
 # Holds the write lock for so many seconds, from a line on its input on.
 HOLDER = """
@@ -120,6 +123,22 @@ async def test_on_a_full_disk_a_write_is_refused_whole_and_reads_go_on(small_dis
 
 async def test_a_full_disk_at_the_first_opening_is_a_known_error(small_disk):
     small_disk.fill()
+    database = Database(small_disk.folder / "madang.sqlite3", DatabaseSettings())
     with pytest.raises(Unavailable) as caught:
-        await opened(small_disk.folder / "madang.sqlite3")
+        await add(database, "anything")
+    await database.close()
     assert isinstance(caught.value, DatabaseUnavailable) or caught.value.code == "database_full"
+
+
+async def test_a_full_disk_at_the_first_start_leaves_nothing_half_made(small_disk):
+    file = small_disk.folder / "madang.sqlite3"
+    with (small_disk.folder / "nearly").open("wb") as nearly:
+        nearly.write(bytes(2 * 1024 * 1024 - 100_000))  # room for a beginning only
+    with pytest.raises(Unavailable) as caught:
+        await upgrade(file)
+    assert str(file) in caught.value.detail
+    (small_disk.folder / "nearly").unlink()
+    await upgrade(file)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
