@@ -26,6 +26,8 @@ LOOKS = [("light", "en"), ("dark", "ko"), ("dark", "en"), ("light", "ko")]
 # These in all looks, the others in the first two.
 IN_ALL_LOOKS = {"desktops", "sign-in"}
 LOCALES = {"en": "en-GB", "ko": "ko-KR"}
+NEW = "doyun"
+GREETING = r"""printf '$ echo "안녕하세요, 마당!" | tee 인사.txt\n안녕하세요, 마당!\n$ wc -m 인사.txt\n11 인사.txt\n'"""
 PEOPLE = [("haeun", "김하은", "teacher"), ("minjun", "이민준", "member"), ("seoyeon", "박서연", "operator")]
 
 
@@ -36,12 +38,13 @@ def scene(accounts: None) -> Iterator[tuple[Site, Person, str]]:
     with Site(VNC_FIRST_DISPLAY=str(first), VNC_LAST_DISPLAY=str(first + 1)) as site:
         for name, shown, role in PEOPLE:
             site.person(name, shown, roles=(role,))
+        site.person(NEW, "정도윤")
         owner = site.boss
         desktop = str(owner.http.start_desktop(name="Data analysis", width=1440, height=900)["id"])
         owner.http.start_desktop(name="논문 그림", width=1440, height=900)
         owner.http.until(str(owner.http.ask(name="One too many")["id"]), "failed")
         inside = Inside(desktop)
-        words = ["env", "PS1=$ ", "bash", "--norc"]
+        words = ["env", "PS1=$ ", "bash", "--norc", "-c", f"{GREETING}; exec bash --norc"]
         inside.open_terminal(title="Terminal", geometry="84x22+150+170", command=words)
         yield site, owner, desktop
         inside.close()
@@ -62,10 +65,12 @@ def test_pictures(
         "timezone_id": "Asia/Seoul", "reduced_motion": "reduce",
     }  # fmt: skip
 
-    def open_page(person: Person | None) -> Page:
+    def open_page(name: str) -> Page:
+        """A page of this person; the browser itself signs in, as its name is shown in the account."""
         context = chromium.new_context(**settings, **phone)
-        if person:
-            context.add_cookies([{"name": "madang_sign_in", "value": person.cookie, "url": site.url}])
+        if name:
+            token = site.link_for(name).partition("#")[2]
+            assert context.request.post("/api/identity/links/redeem", data={"token": token}).ok
         return context.new_page()
 
     def take(page: Page, view: str) -> None:
@@ -75,7 +80,7 @@ def test_pictures(
             image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
             image.save(FOLDER / f"{view}-{ending}.webp", quality=84, method=6)
 
-    pages = [open_page(None), open_page(site.person()), open_page(owner)]
+    pages = [open_page(""), open_page(NEW), open_page(owner.name)]
     pages[0].goto("/sign-in")
     pages[0].get_by_test_id("sign-in-form").wait_for()
     take(pages[0], "sign-in")
@@ -84,7 +89,7 @@ def test_pictures(
     take(pages[1], "desktops-empty")
     take_places(pages[2], take)
     if whole:
-        pages.append(open_page(owner))
+        pages.append(open_page(owner.name))
         take_start(pages[3], owner.http.session(desktop), take)
         take_desktop(pages[2], desktop, take)
     for page in pages:
@@ -106,9 +111,12 @@ def take_places(page: Page, take: Any) -> None:
 
 def take_start(page: Page, session: dict[str, Any], take: Any) -> None:
     """A start that stands still in the middle: too quick to be caught otherwise."""
-    began = datetime.now(UTC) - timedelta(seconds=0.6)
-    seconds = {"request": 0.02, "agent": 0.11, "display": 0.24, "window_manager": None}
-    stages = [{"name": name, "started_at": began.isoformat(), "seconds": value} for name, value in seconds.items()]
+    began = at = datetime.now(UTC)
+    stages: list[dict[str, Any]] = []
+    for name, seconds in (("request", 0.02), ("agent", 0.11), ("display", 0.24), ("window_manager", None)):
+        stages.append({"name": name, "started_at": at.isoformat(), "seconds": seconds})
+        at += timedelta(seconds=seconds or 0)
+    page.clock.set_fixed_time(at + timedelta(seconds=0.31))
     shown = session | {"state": "starting", "stages": stages, "ready_at": None, "created_at": began.isoformat()}
 
     def answer(route: Route) -> None:
