@@ -6,7 +6,7 @@ talk to an agent that was started by an older one.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,6 +16,11 @@ __all__ = ["STAGES", "AgentOrder", "Failure", "Instruction", "Pulse", "Report", 
 
 # The names of a session's stages, in order; "request" belongs to the portal, the others to the agent.
 STAGES = ("request", "agent", "display", "window_manager", "desktop")
+
+# An agent runs as its person, who may make it say anything: what could not be stored or shown is refused.
+Moment = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]  # up to the year 9999
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Word = Annotated[str, msgspec.Meta(max_length=255)]
 
 State = Literal["starting", "ready", "ending", "ended", "failed"]
 
@@ -51,33 +56,33 @@ class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
 class Stage(msgspec.Struct):
     """One step of a start; seconds is None while it goes on."""
 
-    name: str
-    started_at: float
+    name: Word
+    started_at: Moment
     seconds: float | None = None
 
 
 class Pulse(msgspec.Struct, frozen=True):
     """How a running session is: idle_seconds since the last key or pointer event (None: the display did not say)."""
 
-    at: float
+    at: Moment
     idle_seconds: float | None = None
     cpu_percent: float = 0.0  # of one core
-    memory_bytes: int = 0
-    width: int = 0
-    height: int = 0
+    memory_bytes: Number = 0
+    width: Number = 0
+    height: Number = 0
 
 
 class Report(msgspec.Struct, kw_only=True):
     """The whole state of an agent; any one report suffices to know it."""
 
     state: State = "starting"
-    pid: int = 0  # of the agent's first process (the keeper)
-    pid_started: int = 0  # clock ticks since boot, field 22 of /proc/PID/stat
-    node: str = ""
-    display: int | None = None
+    pid: Number = 0  # of the agent's first process (the keeper)
+    pid_started: Number = 0  # clock ticks since boot, field 22 of /proc/PID/stat
+    node: Word = ""
+    display: Number | None = None
     stages: list[Stage] = []
     failure: Failure | None = None
-    end_reason: str | None = None
+    end_reason: Word | None = None
     pulse: Pulse | None = None
 
 

@@ -8,7 +8,14 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from madang.compute.order import Instruction, Report
+from madang.kernel.errors import MadangError
+from madang.kernel.log import logger
 from madang.kernel.sockets import Closed, WebSocket
+
+log = logger("desktops")
+# Far above what a report needs, so that nobody fills the database with one.
+LONGEST_REPORT = 65_536
+TRY_AGAIN = 1013
 
 
 class Link:
@@ -62,16 +69,23 @@ class Links:
         """Hear an agent's reports until it is gone."""
         link = Link(web_socket)
         old, self._links[session] = self._links.get(session), link
-        if old:
-            await old.replace()
         try:
+            if old:
+                await old.replace()
             while True:
-                report = msgspec.json.decode(await web_socket.receive(), type=Report)
+                said = await web_socket.receive()
+                if len(said) > LONGEST_REPORT:
+                    raise msgspec.ValidationError(f"a report of {len(said)} bytes")
+                report = msgspec.json.decode(said, type=Report)
                 self.saw(session)
                 if (answer := await take(session, report)) is not None:
                     await link.tell(answer)
         except Closed:
             return
+        except MadangError as error:
+            # A busy database, mostly. The agent connects again and says everything again.
+            log.warning("a report could not be taken", session=session, code=error.code, detail=error.detail)
+            await web_socket.close(TRY_AGAIN, "try again")
         finally:
             if self._links.get(session) is link:
                 del self._links[session]

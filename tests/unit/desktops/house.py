@@ -124,6 +124,9 @@ class AgentSocket(WebSocket):
             {"type": "websocket.receive", "bytes": None, "text": msgspec.json.encode(report).decode()}
         )
 
+    def say_plainly(self, data: bytes) -> None:
+        self._said.put_nowait({"type": "websocket.receive", "bytes": data})
+
     def leave(self) -> None:
         self._said.put_nowait({"type": "websocket.disconnect"})
 

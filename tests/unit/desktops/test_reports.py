@@ -2,8 +2,13 @@
 
 import asyncio
 
+import msgspec
+import pytest
+
 from madang.compute.order import Pulse, Report
+from madang.desktops.links import LONGEST_REPORT
 from madang.desktops.model import State
+from madang.kernel.errors import Failure, Unavailable
 from tests.unit.desktops.house import House, session
 
 
@@ -86,3 +91,52 @@ async def test_two_changes_at_once_both_arrive(house: House):
     await changing
     found = await house.until(ready.id, lambda s: s.display == 5)
     assert found.name == "renamed"
+
+
+NONSENSE = [
+    {"stages": [{"name": "agent", "started_at": 1e18}]},
+    {"stages": [{"name": "agent", "started_at": -1e18}]},
+    {"stages": [{"name": "x" * 300, "started_at": 1.0}]},
+    {"pulse": {"at": 1e300}},
+    {"pid": 2**64},
+    {"display": -1},
+    {"node": "n" * 300},
+    {"state": "anything"},
+]
+
+
+@pytest.mark.parametrize("values", NONSENSE)
+async def test_an_agent_in_a_persons_hands_cannot_store_what_breaks_the_list(house: House, values: dict):
+    ready, agent = await house.ready()
+    agent.say_plainly(msgspec.json.encode({"state": "ready"} | values))
+    with pytest.raises(msgspec.ValidationError):
+        await house._connections[-1]
+    assert await house.store.get(ready.id) == ready
+    assert not house.links.linked(ready.id)
+
+
+async def test_a_report_that_is_too_long_is_not_taken(house: House):
+    ready, agent = await house.ready()
+    failure = Failure("display_lost", "It is gone", "x" * LONGEST_REPORT)
+    agent.say(house.report(ready.id, "failed", failure=failure))
+    with pytest.raises(msgspec.ValidationError):
+        await house._connections[-1]
+    assert await house.store.get(ready.id) == ready
+
+
+async def test_a_report_that_cannot_be_stored_now_is_taken_after_the_agent_connected_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    ready, agent = await house.ready()
+
+    async def busy(*_given: object, **_values: object) -> None:
+        raise Unavailable("busy", code="database_busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store, "change", busy)
+        agent.say(house.report(ready.id, "ending", end_reason="logged_out"))
+        async with asyncio.timeout(5):
+            await agent.closed.wait()
+    again = house.connect(ready.id)
+    again.say(house.report(ready.id, "ending", end_reason="logged_out"))
+    await house.until(ready.id, lambda s: s.state is State.ENDING)
