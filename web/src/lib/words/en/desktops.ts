@@ -52,7 +52,7 @@ export const desktops = {
   viewers: (n: number) => one('en', n, '1 viewer', '# viewers'),
   started: (time: string) => `started ${time}`,
   endedAt: (time: string) => `ended ${time}`,
-  unknownSince: (time: string) => `Not seen since ${time}`,
+  unknownFor: (time: string) => `Not seen for ${time}`,
   unknownText:
     'Its agent has not reported. The desktop may well be running; it shows again as soon as the agent is heard. Nothing was ended.',
   empty: {

@@ -52,7 +52,7 @@ export const desktops: typeof english = {
   viewers: (n: number) => `${n}명이 보는 중`,
   started: (time: string) => `${time} 시작`,
   endedAt: (time: string) => `${time} 종료`,
-  unknownSince: (time: string) => `${time}부터 확인되지 않습니다`,
+  unknownFor: (time: string) => `${time}째 확인되지 않습니다`,
   unknownText:
     '에이전트의 보고가 끊겼습니다. 데스크톱은 실행되고 있을 수 있으며, 에이전트의 소식이 오면 바로 다시 보입니다. 종료된 것은 아닙니다.',
   empty: {
