@@ -26,7 +26,9 @@ async def test_starts_stage_by_stage_and_says_where_it_is(desk: Desk) -> None:
 
 
 async def test_runs_as_the_account_and_reports_its_pulse(desk: Desk) -> None:
-    report = await desk.site.portal.wait(desk.session, lambda report: report["pulse"] is not None)
+    report = await desk.site.portal.wait(
+        desk.session, lambda report: bool(report["pulse"] and report["pulse"]["idle_seconds"] is not None)
+    )
     pulse = report["pulse"]
     assert (pulse["width"], pulse["height"]) == (1440, 900)
     assert 0 <= pulse["idle_seconds"] < 10
