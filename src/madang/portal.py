@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from types import FrameType
 
 import uvicorn
 
@@ -65,16 +68,30 @@ class Portal:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, saying when it listens."""
+    """uvicorn, saying when it listens, and asleep when there is nothing to do."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._asked_to_exit = asyncio.Event()
+        self._wake: Callable[[], object] = self._asked_to_exit.set
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             await self._on_ready()
+
+    async def main_loop(self) -> None:
+        """uvicorn looks ten times a second whether it should exit; this is told, and only keeps the Date header."""
+        loop = asyncio.get_running_loop()
+        self._wake = lambda: loop.call_soon_threadsafe(self._asked_to_exit.set)
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked_to_exit.wait(), 1.0)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._wake()
 
 
 def assemble(ground: Ground, services: Sequence[Service]) -> Edge:

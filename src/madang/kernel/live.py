@@ -66,6 +66,7 @@ class EmbeddedLive:
     """Live state in an SQLite file, shared by the processes of one host."""
 
     POLL_SECONDS = 0.2
+    LOOK_SECONDS = 1.0  # messages are looked for this often even if it seems that nobody wrote
     BUSY_SECONDS = 5.0  # how long a call waits for another process
     MESSAGE_SECONDS = 60.0  # how long a message waits for a process that is slow
     CLEAN_SECONDS = 60.0  # how often what expired is removed
@@ -225,8 +226,14 @@ class EmbeddedLive:
                 self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
 
     async def _poll(self) -> None:
+        looked, written = 0.0, None
         while True:
             await asyncio.sleep(self.POLL_SECONDS)
+            # Looking means changing threads twice; the file says for less whether anybody wrote at all.
+            now, mark = time.monotonic(), _written(self.file)
+            if mark == written and now - looked < self.LOOK_SECONDS:
+                continue
+            looked, written = now, mark
             for body in await self._ask(self._new_messages, []):
                 for handler in self._handlers:
                     try:
@@ -268,6 +275,15 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return (found.st_dev, found.st_ino) if found.st_size else None
+
+
+def _written(file: Path) -> tuple[int, int, int] | None:
+    """Something that changes when anybody writes: of the write-ahead log, inode, size and time."""
+    try:
+        found = file.with_name(file.name + "-wal").stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _primary_code(error: sqlite3.Error) -> int:
