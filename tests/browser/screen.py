@@ -29,10 +29,11 @@ def share_of_commonest(image: Image.Image) -> float:
     return max(number for number, _ in found) / (image.width * image.height)
 
 
-def changed_pixels(before: Image.Image, after: Image.Image) -> int:
+def changed_pixels(before: Image.Image, after: Image.Image, least: int = 40) -> int:
+    """How many are another colour, by so much at least: compression changes each a little."""
     assert before.size == after.size
     difference = ImageChops.difference(before, after).convert("L")
-    return sum(difference.histogram()[1:])
+    return sum(difference.histogram()[least:])
 
 
 def wait_for_picture(page: Page, wanted: Callable[[Image.Image], bool], seconds: float, what: str) -> Image.Image:
@@ -53,7 +54,7 @@ def settled_picture(page: Page, seconds: float = 10) -> Image.Image:
         page.wait_for_timeout(300)
         now = picture(page)
         # A cursor that blinks changes few.
-        if changed_pixels(last, now) < 400 or time.monotonic() > deadline:
+        if changed_pixels(last, now) < 300 or time.monotonic() > deadline:
             return now
         last = now
 
@@ -64,7 +65,7 @@ def shows_desktop(image: Image.Image) -> bool:
         return False
     panel = image.crop((image.width // 4, 2, image.width * 3 // 4, 20))
     below = image.crop((image.width // 4, 60, image.width * 3 // 4, 78))
-    return share_of_commonest(panel) > 0.5 and changed_pixels(panel, below) > panel.width * panel.height * 0.5
+    return share_of_commonest(panel) > 0.5 and changed_pixels(panel, below, 1) > panel.width * panel.height * 0.5
 
 
 def open_desktop(page: Page, seconds: float = 25) -> Image.Image:

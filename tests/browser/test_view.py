@@ -159,7 +159,7 @@ def test_ctrl_alt_delete_is_sent_and_the_keyboard_can_leave(view: Page, desktop:
         listener.kill()
         listener.wait()
     # XFCE asks whether to log out, over a darkened screen. Escape closes that again.
-    wait_for_picture(view, lambda now: changed_pixels(before, now) > 400_000, 10, "XFCE's question")
+    wait_for_picture(view, lambda now: changed_pixels(before, now) > 150_000, 10, "XFCE's question")
     view.keyboard.press("Escape")
     wait_for_picture(view, lambda now: changed_pixels(before, now) < 40_000, 10, "the desktop without it")
     view.keyboard.press("Control+Alt+Shift")
