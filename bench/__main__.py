@@ -65,4 +65,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 if __name__ == "__main__":
     os.umask(0o022)
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("Interrupted; what was started is ended, nothing is kept.", file=sys.stderr)
+        sys.exit(130)
