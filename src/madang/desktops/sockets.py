@@ -6,13 +6,13 @@ import asyncio
 import hmac
 import os
 import pwd
+import socket
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from madang.desktops.links import Links
-from madang.desktops.model import Session
+from madang.desktops.model import Session, State
 from madang.desktops.reports import Reports
 from madang.desktops.service import Desktops
 from madang.desktops.supervisor import digest
@@ -22,6 +22,7 @@ from madang.doors.open_doors import OpenDoor, OpenDoors
 from madang.doors.pump import End, pump
 from madang.identity.model import Visitor
 from madang.identity.sign_on import SignOn
+from madang.kernel import clock
 from madang.kernel.errors import Conflict, MadangError, NotFound, NotSignedIn, Unavailable
 from madang.kernel.ground import SocketHandler
 from madang.kernel.log import logger
@@ -29,6 +30,7 @@ from madang.kernel.sockets import WebSocket
 
 log = logger("desktops")
 DOOR = "door.sock"
+DOOR_POLL_SECONDS = 0.02
 
 # Close codes of the door; the page tells by them whether to come back (docs/architecture.md).
 SESSION_ENDED = 4001
@@ -84,7 +86,7 @@ class Doors:
         await self.open.check(NO_LONGER_ALLOWED, "you are signed out")
         return ""
 
-    async def _engine(self, session: Session) -> Any:
+    async def _engine(self, session: Session) -> socket.socket:
         if not session.has_door or session.door_key is None or session.folder is None:
             raise NotReady(
                 "It is over." if session.over else "It is still starting.",
@@ -93,15 +95,27 @@ class Doors:
             )
         try:
             uid = os.geteuid() if session.account is None else pwd.getpwnam(session.account).pw_uid
-            ticket = tickets.issue(session.door_key, session.id)
-            return await handover.take(Path(session.folder) / DOOR, ticket, uid, timeout_seconds=self._door_seconds)
         except KeyError as error:
             raise Unavailable(f"There is no Unix account {session.account} any more.", code="account_gone") from error
+        try:
+            return await self._go_through(session, Path(session.folder) / DOOR, session.door_key, uid)
         except handover.DoorError as error:
             log.warning("door did not open", session=session.id, code=error.code, reason=str(error))
             raise Unavailable(
                 "Its agent does not open the door.", code=error.code, hint="It is tried again by itself.", retry_after=1
             ) from error
+
+    async def _go_through(self, session: Session, door: Path, key: str, uid: int) -> socket.socket:
+        """While the desktop starts, its door opens a moment after its display: whoever comes first waits for it."""
+        last_try = clock.now() + self._door_seconds
+        while True:
+            try:
+                ticket = tickets.issue(key, session.id)
+                return await handover.take(door, ticket, uid, timeout_seconds=self._door_seconds)
+            except handover.DoorUnreachable:
+                if session.state is not State.STARTING or clock.now() > last_try:
+                    raise
+                await asyncio.sleep(DOOR_POLL_SECONDS)
 
     async def _why(self, visitor: Visitor, session_id: str) -> tuple[int, str]:
         """Why the engine closed: mostly the session is ending, which its agent says a moment later."""
