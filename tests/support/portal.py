@@ -193,6 +193,9 @@ class PortalProcess:
                 remains.clear_display_files(uid or 0, {process.pid for process in everybody}, None)
             remains.remove_folder(self.sessions / session)
 
+    def metrics(self) -> list[str]:
+        return httpx.get(f"{self.url}/metrics", timeout=10, trust_env=False).text.splitlines()
+
     # Its people, and its command line.
 
     @property
