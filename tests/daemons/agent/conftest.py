@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import shutil
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.daemons.agent.desk import Desk, Site
 from tests.daemons.agent.portal import Portal
-
-AS_ROOT = os.geteuid() == 0
-
-
-def make_account(name: str) -> str:
-    subprocess.run(["userdel", "-r", name], capture_output=True)
-    subprocess.run(["useradd", "-m", "-s", "/bin/bash", name], check=True, capture_output=True)
-    return name
-
-
-def remove_account(name: str) -> None:
-    subprocess.run(["userdel", "-r", name], capture_output=True)
+from tests.support.accounts import AS_ROOT, make_account, remove_account
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +53,26 @@ async def portal() -> AsyncIterator[Portal]:
 
 
 @pytest.fixture
-async def site(short_folder: Path, portal: Portal, account_name: str | None) -> AsyncIterator[Site]:
-    site = Site(short_folder, portal, account_name)
-    await site.launcher.prepare()
-    yield site
-    await site.close()
+async def open_site(
+    short_folder: Path, portal: Portal, account_name: str | None
+) -> AsyncIterator[Callable[..., Awaitable[Site]]]:
+    """Makes a site; takes the launcher's options."""
+    sites = []
+
+    async def open_it(**options: Any) -> Site:
+        site = Site(short_folder, portal, account_name, **options)
+        sites.append(site)
+        await site.launcher.prepare()
+        return site
+
+    yield open_it
+    for site in sites:
+        await site.close()
+
+
+@pytest.fixture
+async def site(open_site: Callable[..., Awaitable[Site]]) -> Site:
+    return await open_site()
 
 
 @pytest.fixture

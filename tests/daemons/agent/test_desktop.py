@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from madang.compute import processes
 from madang.doors import handover, tickets
 from tests.daemons.agent.desk import Desk, Site, eventually
 from tests.daemons.agent.portal import Message
@@ -66,7 +67,18 @@ async def test_never_blanks_or_locks(desk: Desk) -> None:
 async def test_language_is_utf8(desk: Desk) -> None:
     assert desk.environment()["LANG"].lower().replace("-", "").endswith("utf8")
     script = "import sys; print(sys.stdout.encoding, '한글')"
-    assert desk.run(sys.executable, "-c", script).stdout == "utf-8 한글\n"
+    assert desk.run("/usr/bin/python3", "-c", script).stdout == "utf-8 한글\n"
+
+
+async def test_an_ssh_agent_that_goes_with_the_session(desk: Desk) -> None:
+    if shutil.which("ssh-agent") is None:
+        pytest.skip("no ssh-agent here")
+    assert desk.environment()["SSH_AUTH_SOCK"] == str(desk.folder / "run/ssh-agent")
+    names = [process.name for process in processes.everything() if processes.owner(process.pid) == desk.uid]
+    if desk.site.account:
+        assert names.count("ssh-agent") == 1
+        assert "gpg-agent" not in names
+    assert desk.run("ssh-add", "-l", check=False).returncode == 1
 
 
 async def test_the_session_is_at_home(desk: Desk) -> None:
@@ -144,7 +156,7 @@ async def test_programs_that_print_much_do_not_fill_the_log(start: Start) -> Non
     flood = "import os\nfor _ in range(200): os.write(1, b'x' * 50_000)"
     # What a program of the session inherits: the output of the session manager.
     with open(f"/proc/{desk.pid_of('xfce4-session')}/fd/1", "wb", buffering=0) as output:
-        process = desk.open(sys.executable, "-c", flood, stdout=output)
+        process = desk.open("/usr/bin/python3", "-c", flood, stdout=output)
         assert process.wait(20) == 0
     await eventually(lambda: "the rest is left out" in desk.log, 5, "the limit was not said")
     size = desk.site.launcher.log_file(desk.session).stat().st_size

@@ -16,9 +16,9 @@ import pytest
 from madang.compute.launcher import LaunchFailed
 from madang.desktops.agent.preflight import PROGRAMS
 from tests.daemons.agent.desk import DISPLAYS, Desk, Site, eventually
-from tests.daemons.agent.portal import Portal
 
 Start = Callable[..., Awaitable[Desk]]
+OpenSite = Callable[..., Awaitable[Site]]
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="mounting and changing homes needs root")
 
 
@@ -71,12 +71,6 @@ def programs(folder: Path, **scripts: str | None) -> str:
         elif script == "":
             (folder / name).symlink_to(shutil.which(name) or "")
     return str(folder)
-
-
-async def site_with(path: str, folder: Path, portal: Portal, account: str | None) -> Site:
-    site = Site(folder, portal, account, path=path)
-    await site.launcher.prepare()
-    return site
 
 
 async def assert_failed(desk: Desk, code: str, seconds: float = 20) -> dict[str, str]:
@@ -158,9 +152,9 @@ async def test_account_gone(start: Start, site: Site) -> None:
     assert not os.listdir(site.launcher.folder_root)
 
 
-async def test_package_missing(short_folder: Path, portal: Portal, account_name: str | None) -> None:
+async def test_package_missing(open_site: OpenSite, short_folder: Path) -> None:
     path = programs(short_folder / "bin", Xvnc=None)
-    site = await site_with(path, short_folder, portal, account_name)
+    site = await open_site(path=path)
     failure = await assert_failed(await site.start(), "package_missing")
     assert failure["detail"] == "Not found: Xvnc."
     assert "apt-get install" in failure["hint"] and "tigervnc-standalone-server" in failure["hint"]
@@ -189,9 +183,7 @@ exec {real} "$@"
 
 
 @pytest.mark.parametrize("spare", [0, 1])
-async def test_display_taken_at_the_last_moment(
-    short_folder: Path, portal: Portal, account_name: str | None, spare: int
-) -> None:
+async def test_display_taken_at_the_last_moment(open_site: OpenSite, short_folder: Path, spare: int) -> None:
     display = DISPLAYS[0]
     notes = short_folder / "notes"
     notes.mkdir()
@@ -200,7 +192,7 @@ async def test_display_taken_at_the_last_moment(
         display=display, real=shutil.which("Xvnc"), socket=notes / "foreign.sock", pid=notes / "foreign.pid"
     )
     path = programs(short_folder / "bin", Xvnc=script)
-    site = await site_with(f"{path}:{os.environ['PATH']}", short_folder, portal, account_name)
+    site = await open_site(path=f"{path}:{os.environ['PATH']}")
     desk = await site.start(displays=(display, display + spare))
     if spare:
         await desk.until("ready")
@@ -217,36 +209,34 @@ async def test_display_taken_at_the_last_moment(
 @pytest.mark.parametrize(
     ("program", "stage"), [("Xvnc", "display"), ("xfce4-session", "window_manager")], ids=["Xvnc", "xfce4-session"]
 )
-async def test_start_takes_too_long(
-    short_folder: Path, portal: Portal, account_name: str | None, program: str, stage: str
-) -> None:
+async def test_start_takes_too_long(open_site: OpenSite, short_folder: Path, program: str, stage: str) -> None:
     path = programs(short_folder / "bin", **{program: "trap '' TERM HUP\nwhile :; do sleep 1; done"})
-    site = await site_with(f"{path}:{os.environ['PATH']}", short_folder, portal, account_name)
+    site = await open_site(path=f"{path}:{os.environ['PATH']}")
     began = time.monotonic()
     failure = await assert_failed(await site.start(start_seconds=2, grace_seconds=0.3), "start_timeout")
     assert time.monotonic() - began < 6
     assert stage in failure["detail"]
 
 
-async def test_display_does_not_start(short_folder: Path, portal: Portal, account_name: str | None) -> None:
+async def test_display_does_not_start(open_site: OpenSite, short_folder: Path) -> None:
     path = programs(short_folder / "bin", Xvnc="echo no fonts here >&2; exit 3")
-    site = await site_with(f"{path}:{os.environ['PATH']}", short_folder, portal, account_name)
+    site = await open_site(path=f"{path}:{os.environ['PATH']}")
     desk = await site.start()
     failure = await assert_failed(desk, "display_failed")
     assert "status 3" in failure["detail"]
     assert "no fonts here" in desk.log
 
 
-async def test_desktop_does_not_start(short_folder: Path, portal: Portal, account_name: str | None) -> None:
+async def test_desktop_does_not_start(open_site: OpenSite, short_folder: Path) -> None:
     path = programs(short_folder / "bin", **{"xfce4-session": "exit 4"})
-    site = await site_with(f"{path}:{os.environ['PATH']}", short_folder, portal, account_name)
+    site = await open_site(path=f"{path}:{os.environ['PATH']}")
     failure = await assert_failed(await site.start(), "desktop_lost")
     assert "status 4" in failure["detail"]
 
 
-async def test_message_bus_does_not_start(short_folder: Path, portal: Portal, account_name: str | None) -> None:
+async def test_message_bus_does_not_start(open_site: OpenSite, short_folder: Path) -> None:
     path = programs(short_folder / "bin", **{"dbus-daemon": "exit 5"})
-    site = await site_with(f"{path}:{os.environ['PATH']}", short_folder, portal, account_name)
+    site = await open_site(path=f"{path}:{os.environ['PATH']}")
     await assert_failed(await site.start(), "desktop_lost")
 
 

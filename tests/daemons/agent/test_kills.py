@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -193,7 +192,7 @@ async def test_stubborn_program_ends_when_the_worker_is_killed(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="as an ordinary user this would end the tests too")
 async def test_account_kills_everything_of_its_own(desk: Desk) -> None:
-    desk.run(sys.executable, "-c", "import os; os.kill(-1, 9)", check=False)
+    desk.run("/usr/bin/python3", "-c", "import os; os.kill(-1, 9)", check=False)
     await desk.until_gone()
     await desk.assert_nothing_left(0.5)
 
@@ -208,8 +207,8 @@ async def test_killed_at_any_moment_of_the_start(start: Start) -> None:
         await desk.assert_nothing_left(0)
 
 
-async def test_adopted_after_a_restart_of_the_portal(site: Site, desk: Desk) -> None:
-    again = Site(site.folder, site.portal, site.account)
+async def test_adopted_after_a_restart_of_the_portal(open_site: Callable[..., Awaitable[Site]], desk: Desk) -> None:
+    again = await open_site()
     assert await again.launcher.alive(desk.placement) is True
     assert await again.launcher.adopt(desk.session, desk.placement)
     await desk.end()

@@ -259,8 +259,10 @@ class Life:
         self._report.pulse = None
         self._tell()
         log(f"{self._report.state}")
+        # A portal that is being restarted should still hear why the session ended.
+        seconds = self._order.bye_seconds if self._link.connected else self._order.away_seconds
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._link.dismissed.wait(), self._order.bye_seconds)
+            await asyncio.wait_for(self._link.dismissed.wait(), seconds)
         link.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait_for(link, 1)

@@ -37,6 +37,7 @@ class Link:
         self._obey = obey
         self._report = b""
         self._news = asyncio.Event()
+        self.connected = False
         self.dismissed = asyncio.Event()  # the portal said bye, or does not know us
 
     def send(self, report: Report) -> None:
@@ -63,9 +64,11 @@ class Link:
                 ) as connection:
                     log("link: the portal answers")
                     said = ""
+                    self.connected = True
                     try:
                         await self._talk(connection)
                     finally:
+                        self.connected = False
                         away_since = time.monotonic()
             except InvalidStatus as error:
                 if self._is_unwanted(error):

@@ -18,7 +18,7 @@ from madang.desktops.agent import failures
 from madang.desktops.agent.account import Account
 from madang.desktops.agent.display import read_line
 from madang.desktops.agent.failures import SessionFailed
-from madang.desktops.agent.preflight import path_of
+from madang.desktops.agent.preflight import find, path_of
 
 _USUAL_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/games", "/usr/games")
 
@@ -29,6 +29,14 @@ _SESSION_SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
     <property name="FailsafeSessionName" type="string" value="Failsafe"/>
     <property name="LockCommand" type="string" value=""/>
     <property name="SaveOnExit" type="bool" value="false"/>
+  </property>
+  <property name="startup" type="empty">
+    <property name="ssh-agent" type="empty">
+      <property name="enabled" type="bool" value="false"/>
+    </property>
+    <property name="gpg-agent" type="empty">
+      <property name="enabled" type="bool" value="false"/>
+    </property>
   </property>
   <property name="shutdown" type="empty">
     <property name="LockScreen" type="bool" value="false"/>
@@ -175,10 +183,21 @@ def start_bus(environment: dict[str, str], home: str, output: int, deadline: flo
             os.close(ready_end)
 
 
+def session_command(runtime_folder: str) -> list[str]:
+    """The session manager, under an SSH agent if there is one.
+
+    The agent that xfce4-session starts by itself would hide its mark (it is setgid), so that an ordinary user who
+    sweeps could not find it; this one sees for itself when the session is gone. (gpg starts its own when needed.)
+    """
+    session = [path_of("xfce4-session")]
+    agent = find("ssh-agent")
+    return [agent, "-a", os.path.join(runtime_folder, "ssh-agent"), *session] if agent else session
+
+
 def start_session(environment: dict[str, str], home: str, output: int) -> subprocess.Popen[bytes]:
     """The session manager, which starts window manager, settings, panel and desktop and brings them back."""
     return subprocess.Popen(
-        [path_of("xfce4-session")],
+        session_command(environment["XDG_RUNTIME_DIR"]),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
