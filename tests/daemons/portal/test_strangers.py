@@ -186,7 +186,11 @@ def test_a_sign_in_that_is_ended_from_another_browser_closes(
 
 
 def test_a_disabled_person_is_out_at_once(
-    portal: PortalProcess, boss: Client, looking: tuple[Client, Viewer, Any], shared: OnMachine
+    portal: PortalProcess,
+    people: dict[str, Client],
+    boss: Client,
+    looking: tuple[Client, Viewer, Any],
+    shared: OnMachine,
 ) -> None:
     kim, viewer, live = looking
     token = portal.by_token("kim")
@@ -202,6 +206,7 @@ def test_a_disabled_person_is_out_at_once(
         assert refusal(f"{portal.ws_url}/vncproxy/{shared.id}", token.socket_headers)[0] == 401
     finally:
         assert boss.patch(f"/api/identity/people/{person}", json={"disabled": False}).status_code == 200
+        people["kim"].headers["authorization"] = f"Bearer {portal.token_for('kim')}"
 
 
 def test_a_sign_in_that_runs_out_closes(portal: PortalProcess, looking: tuple[Client, Viewer, Any]) -> None:

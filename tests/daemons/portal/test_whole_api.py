@@ -39,7 +39,16 @@ def test_nothing_answers_5xx(hollow: PortalProcess, who: str) -> None:
         "20",
         "--no-shrink",
     ]
-    phases = ["--phases", "examples,coverage,fuzzing", "--seed", "1", "--workers", "2", "--continue-on-failure"]
+    phases = [
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--seed",
+        "1",
+        "--workers",
+        "2",
+        "--continue-on-failure",
+        "--no-shrink",
+    ]
     done = subprocess.run(
         [SCHEMATHESIS, "run", f"{hollow.url}/api/openapi.json", "--checks", CHECKS, *limits, *phases, *headers],
         cwd=hollow.folder,
