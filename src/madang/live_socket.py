@@ -76,10 +76,10 @@ async def _hear(web_socket: WebSocket) -> None:
 async def _ended(sign_on: SignOn, visitor: Visitor, seconds: float) -> None:
     """Returns once the visitor would not be let in any more: a sign-in ran out, a token was revoked."""
     while True:
-        await asyncio.sleep(seconds)
         with contextlib.suppress(MadangError):  # cannot be told now
             if not await sign_on.still(visitor):
                 return
+        await asyncio.sleep(seconds)
 
 
 async def _say_signed_out(web_socket: WebSocket) -> None:

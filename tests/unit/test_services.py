@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from madang import services
 from madang.kernel.claims import Claim, Range, overlaps
-from madang.kernel.errors import NotFound, SiteError
+from madang.kernel.errors import NotFound, SettingError, SiteError
 from madang.kernel.ground import Parts, Service
 from madang.kernel.settings import Settings, load
 from madang.settings_page import markdown
@@ -154,3 +154,19 @@ def test_the_document_is_the_same_for_everybody(monkeypatch: pytest.MonkeyPatch)
     assert markdown(services.sections()) == first
     assert tomllib.loads("") == {}  # an empty file is a working site: all sections have defaults
     assert load(services.sections(), {"HOME": "/nonexistent"}).sections
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("MADANG_VNC_FIRST_DISPLAY", "50", "last_display"),
+        ("MADANG_VNC_HEARTBEAT_SECONDS", "10", "twice"),
+        ("MADANG_VNC_WIDTH", "5000", "largest_width"),
+        ("MADANG_VNC_TIME_LIMIT_SECONDS", "90000", "longest_time_limit_seconds"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_by_name(variable: str, value: str, said: str):
+    with pytest.raises(SettingError) as refused:
+        services.load_settings({variable: value})
+    assert variable in refused.value.detail
+    assert said in refused.value.detail

@@ -46,6 +46,7 @@ class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
     start_seconds: float = 30.0  # from the order to a ready desktop
     grace_seconds: float = 2.0  # between asking programs to end and killing them
     bye_seconds: float = 3.0  # how long the last report waits for the portal's answer
+    away_seconds: float = 20.0  # the same while the portal is away
     minimum_free_bytes: int = 64 * 1024 * 1024
     log_bytes: int = 1024 * 1024  # of what the session's programs print; the rest is left out
 

@@ -141,7 +141,7 @@ class Desktops:
         for _ in range(TRIES):
             session = await self.get(visitor, session_id)
             if session.over:
-                await self.forget(await self.store.forget(ids=[session.id]), session.person_id)
+                await self.forget(ids=[session.id])
                 return None
             if not session.wanted:
                 return session
@@ -186,13 +186,11 @@ class Desktops:
         """Whether anybody listens to changes of this person's sessions."""
         return self._ground.events.heard(f"{self.service}.session", person_id)
 
-    async def forget(self, ids: Sequence[str], person_id: str | None) -> None:
-        """Remove what is kept beside the records that are gone, and tell."""
-        for session_id in ids:
+    async def forget(self, *, ids: Sequence[str] = (), ended_before: float = 0.0) -> None:
+        """Remove sessions that are over with what is kept beside them, and tell their people."""
+        for session_id, person_id in await self.store.forget(ids=ids, ended_before=ended_before):
             self._launcher.log_file(session_id).unlink(missing_ok=True)
-            gone = {"id": session_id}
-            if person_id is not None:
-                await self._ground.events.publish(f"{self.service}.session.gone", gone, person=person_id)
+            await self._ground.events.publish(f"{self.service}.session.gone", {"id": session_id}, person=person_id)
 
 
 def within(field: str, value: int | None, default: int, least: int, most: int) -> int:

@@ -71,7 +71,9 @@ class Doors:
             await web_socket.accept("binary" if "binary" in offered else None)
             with self.open.register(door), self._counters.connections.track_inprogress():
                 self._counters.opened.inc()
-                if await pump(web_socket, engine, self._counters) is End.ENGINE:
+                if not await door.still():  # shut out while the door opened
+                    code, reason = NO_LONGER_ALLOWED, "you are signed out"
+                elif await pump(web_socket, engine, self._counters) is End.ENGINE:
                     code, reason = await self._why(visitor, session.id)
         except asyncio.CancelledError:
             if door.closing is None:

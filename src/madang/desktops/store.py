@@ -85,12 +85,16 @@ class Sessions:
                 raise Stale(session.id)
         return changed
 
-    async def forget(self, *, ids: Sequence[str] = (), ended_before: float = 0.0) -> Sequence[str]:
-        """Remove sessions that are over: those named, and those that ended long ago. Gives the ids removed."""
+    async def forget(self, *, ids: Sequence[str] = (), ended_before: float = 0.0) -> Sequence[tuple[str, str]]:
+        """Remove sessions that are over: those named, and those that ended long ago.
+
+        Gives the id and the person's id of each.
+        """
         old = sessions.c.id.in_(ids) | (sessions.c.ended_at < ended_before)
         chosen = delete(sessions).where(self._mine, sessions.c.ended_at.is_not(None), old)
         async with self._database.write() as connection:
-            return list((await connection.execute(chosen.returning(sessions.c.id))).scalars())
+            gone = await connection.execute(chosen.returning(sessions.c.id, sessions.c.person_id))
+            return [(row[0], row[1]) for row in gone]
 
 
 def _row(session: Session) -> dict[str, Any]:

@@ -91,14 +91,23 @@ class Supervisor:
         running = await self._desktops.store.running()
         for session in running:
             if session.id not in self._steps:
-                decision = await self._decide(session)
-                if decision.step is not Step.NOTHING:
-                    self._run(session.id, self._take_step(session, decision))
+                await self._look_at(session)
         if time.monotonic() - self._forgot_at > FORGET_SECONDS:
             self._forgot_at = time.monotonic()
             before = clock.now() - self._desktops.limits.retention_seconds
-            await self._desktops.forget(await self._desktops.store.forget(ended_before=before), None)
+            await self._desktops.forget(ended_before=before)
         return ""
+
+    async def _look_at(self, session: Session) -> None:
+        """One session that cannot be looked at does not keep the others waiting."""
+        try:
+            decision = await self._decide(session)
+        except Exception:
+            metrics.bugs.labels("desktops").inc()
+            log.exception("a session cannot be looked at", session=session.id)
+            return
+        if decision.step is not Step.NOTHING:
+            self._run(session.id, self._take_step(session, decision))
 
     def _run(self, session_id: str, work: Coroutine[Any, Any, None]) -> None:
         """Steps of one session follow each other, those of several go side by side."""

@@ -82,7 +82,7 @@ async def run(
         metrics.command_failures.labels(program).inc()
         last = "\n".join((stderr or stdout).strip().splitlines()[-LAST_LINES:])
         raise CommandFailed(f"{shown}: exit status {status}.\n{last}".rstrip(), exit_status=status)
-    return Completed(tuple(arguments), status, stdout, stderr)
+    return Completed(tuple(_masked(each, secrets) for each in arguments), status, stdout, stderr)
 
 
 @contextlib.contextmanager

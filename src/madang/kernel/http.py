@@ -125,7 +125,7 @@ def _ready_route(ground: Ground, parts: Sequence[Parts]) -> Any:
         reasons = [reason for part in parts for reason in await part.reasons_not_ready()]
         try:
             async with ground.database.read() as connection:
-                await connection.execute(text("SELECT 1"))
+                await connection.execute(text("SELECT count(*) FROM sqlite_master"))
         except MadangError as error:
             reasons.append(f"{error.title}: {error.detail}")
         return Response(Readiness(ready=not reasons, reasons=reasons), status_code=503 if reasons else 200)

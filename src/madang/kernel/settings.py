@@ -218,7 +218,8 @@ def _convert(
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise SettingError(f"[{section}]: {error}.", hint="docs/settings.md lists what is allowed.") from error
+        named = ", ".join(sources[section, key] for key in values)
+        raise SettingError(f"{named}: [{section}]: {error}.", hint="docs/settings.md lists what is allowed.") from error
 
 
 _BOUNDS = {

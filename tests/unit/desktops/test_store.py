@@ -146,8 +146,8 @@ async def test_only_what_is_over_can_be_forgotten(store: Sessions):
     await store.add(session(2, state=State.FAILED, ended_at=300.0), most=9)
     await store.add(session(3), most=9)
     assert await store.forget(ids=["s3"]) == []
-    assert await store.forget(ended_before=200.0) == ["s1"]
-    assert await store.forget(ids=["s2", "s3", "s9"]) == ["s2"]
+    assert await store.forget(ended_before=200.0) == [("s1", "p1")]
+    assert await store.forget(ids=["s2", "s3", "s9"]) == [("s2", "p1")]
     assert await listed(store) == ["s3"]
 
 

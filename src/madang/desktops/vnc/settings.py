@@ -68,6 +68,17 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, msgspec.Meta(ge=4096, description="Programs of a session may write this much into its log (bytes).")
     ] = 1_000_000
 
+    def __post_init__(self) -> None:
+        """What two settings must be to each other. Raises ValueError."""
+        if self.first_display > self.last_display:
+            raise ValueError(f"first_display {self.first_display} is above last_display {self.last_display}")
+        if self.heartbeat_seconds * 2 > self.silent_seconds:
+            raise ValueError("silent_seconds must be at least twice heartbeat_seconds")
+        if self.width > self.largest_width or self.height > self.largest_height:
+            raise ValueError("width and height must not be above largest_width and largest_height")
+        if self.time_limit_seconds > self.longest_time_limit_seconds:
+            raise ValueError("time_limit_seconds must not be above longest_time_limit_seconds")
+
 
 def session_folder(settings: Settings) -> str:
     """The folder root in force."""
