@@ -22,7 +22,7 @@ MARKER = "BENCH_PEER"
 
 
 class PeerDesktop:
-    """One desktop. `seconds`: from the first process to wallpaper and panel on the screen."""
+    """One desktop. `mapped`, `painted`: seconds from its first process to wallpaper and panel as windows, as pictures."""
 
     def __init__(self, user: str, width: int = 1440, height: int = 900) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mbp-", dir="/tmp"))
@@ -52,7 +52,9 @@ class PeerDesktop:
             self._start(["dbus-run-session", "--", "startxfce4"], cwd=account.pw_dir)
             screen = Screen(self.display, self.authority)
             processes.until(screen.has_desktop, 30, "the desktop of the peer")
-            self.seconds = time.monotonic() - began
+            self.mapped = time.monotonic() - began
+            processes.until(screen.has_picture, 30, "the picture of the peer")
+            self.painted = time.monotonic() - began
             screen.close()
         except BaseException:
             self.close()

@@ -34,6 +34,22 @@ class Screen:
                 seen |= kinds & WANTED
         return seen == WANTED
 
+    def has_picture(self) -> bool:
+        """Whether wallpaper and panel are painted, judged as probe.js does: a panel along the top, many colours."""
+        width = self._display.screen().width_in_pixels
+        panel, below, *rest = (self._row(y, width) for y in (12, 60, 200, 450, 700))
+        differ = sum(self._apart(panel[at], below[at]) > 24 for at in range(width))
+        colours = {(red >> 3, green >> 3, blue >> 3) for row in (below, *rest) for red, green, blue in row}
+        return differ > width * 0.6 and len(colours) >= 16
+
+    def _row(self, y: int, width: int) -> list[tuple[int, int, int]]:
+        data = self._display.screen().root.get_image(0, y, width, 1, Xlib.X.ZPixmap, 0xFFFFFFFF).data
+        return [(data[at + 2], data[at + 1], data[at]) for at in range(0, width * 4, 4)]
+
+    @staticmethod
+    def _apart(one: tuple[int, int, int], other: tuple[int, int, int]) -> int:
+        return sum(abs(mine - theirs) for mine, theirs in zip(one, other, strict=True))
+
     def _values(self, window: Any, name: str) -> list[int]:
         try:
             found = window.get_full_property(self._display.intern_atom(name), Xlib.X.AnyPropertyType)
