@@ -22,7 +22,7 @@ MARKER = "BENCH_PEER"
 
 
 class PeerDesktop:
-    """One desktop. `mapped`, `painted`: seconds from its first process to wallpaper and panel as windows, as pictures."""
+    """One desktop. `mapped`, `painted`: seconds from the first process to windows on the screen, to their pictures."""
 
     def __init__(self, user: str, width: int = 1440, height: int = 900) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mbp-", dir="/tmp"))
