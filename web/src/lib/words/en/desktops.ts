@@ -74,7 +74,7 @@ export const desktops = {
     quick: 'New desktop',
     options: 'New desktop with options',
     name: 'Name',
-    nameHint: 'Leave empty for a name of ours.',
+    nameHint: 'Leave empty and one is chosen for you.',
     size: 'Screen size',
     fit: 'Fit my window',
     fitHint: 'The screen follows the size of your window when you open it.',
