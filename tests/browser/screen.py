@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import time
 from collections.abc import Callable
 
 from PIL import Image, ImageChops
-from playwright.sync_api import Page
+from playwright.sync_api import Page, TimeoutError
 
 CANVAS = "[data-testid=desktop-screen] canvas"
 Box = tuple[int, int, int, int]
@@ -74,3 +75,14 @@ def open_desktop(page: Page, seconds: float = 25) -> Image.Image:
         timeout=seconds * 1000
     )
     return wait_for_picture(page, shows_desktop, seconds, "the desktop")
+
+
+def show_bar(page: Page) -> None:
+    """Brings the controls of the desktop into view; while the mouse is over them they stay."""
+    for _ in range(3):
+        if page.get_by_test_id("show-bar").is_visible():
+            page.get_by_test_id("show-bar").click()
+        with contextlib.suppress(TimeoutError):  # it had just gone by itself
+            page.get_by_test_id("desktop-bar").hover(timeout=2000)
+            return
+    raise AssertionError("the controls of the desktop do not come")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import socket
 import subprocess
 from dataclasses import dataclass
 from itertools import count
@@ -14,9 +15,24 @@ from tests.support.portal import PortalProcess
 from tests.support.waiting import eventually
 
 AS_ROOT = os.geteuid() == 0
-ACCOUNT = "mdgpage"
 PASSWORD = "초록 들판 위의 마당"
 _numbers = count(1)
+
+
+def _take_account() -> tuple[str, socket.socket]:
+    """The name of a Unix account that no other test run uses; the lock goes with this process."""
+    for name in ("mdgpage", *(f"mdgpage{number}" for number in range(2, 100))):
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            lock.bind(f"\0madang-tests-account-{name}")
+        except OSError:
+            lock.close()
+            continue
+        return name, lock
+    raise AssertionError("no account for the tests is free")
+
+
+ACCOUNT, _account_lock = _take_account()
 
 
 @dataclass

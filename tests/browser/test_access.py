@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import DESK, PHONE
-from tests.browser.screen import open_desktop
+from tests.browser.screen import open_desktop, show_bar
 from tests.browser.site import Person, Site
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -110,8 +110,7 @@ def look_at_dialogs(page: Page, look: Any) -> None:
 def look_at_desktop(page: Page, look: Any) -> None:
     page.get_by_test_id("open").click()
     open_desktop(page)
-    if page.get_by_test_id("show-bar").is_visible():
-        page.get_by_test_id("show-bar").click()
+    show_bar(page)
     expect(page.get_by_test_id("desktop-bar")).to_be_visible()
     look(page, "desktop")
     page.get_by_test_id("view-menu").click()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MakeContext
-from tests.browser.screen import open_desktop
+from tests.browser.screen import open_desktop, show_bar
 from tests.browser.site import Site
 from tests.browser.watch import watch_of
 from tests.support import displays
@@ -68,7 +68,7 @@ def test_no_free_display_is_explained_and_mended(
     stop(foreign_display[1])
     card.get_by_test_id("try-again").click()
     open_desktop(page)
-    page.get_by_test_id("show-bar").click()
+    show_bar(page)
     page.get_by_test_id("back").click()
     expect(card).to_have_count(1)
     expect(card).to_have_attribute("data-state", "ready")

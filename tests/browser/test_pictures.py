@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Route
 
 from tests.browser.conftest import DESK
 from tests.browser.inside import Inside
-from tests.browser.screen import open_desktop, settled_picture
+from tests.browser.screen import open_desktop, settled_picture, show_bar
 from tests.browser.site import Person, Site
 from tests.support import displays
 
@@ -134,6 +134,5 @@ def take_desktop(page: Page, desktop: str, take: Any) -> None:
     page.goto(f"/desktops/{desktop}")
     open_desktop(page)
     settled_picture(page)
-    if page.get_by_test_id("show-bar").is_visible():
-        page.get_by_test_id("show-bar").click()
+    show_bar(page)
     take(page, "desktop")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, WebSocket, expect
 
 from tests.browser.conftest import PHONE, MakeContext
 from tests.browser.inside import Inside
-from tests.browser.screen import changed_pixels, open_desktop, settled_picture, wait_for_picture
+from tests.browser.screen import changed_pixels, open_desktop, settled_picture, show_bar, wait_for_picture
 from tests.browser.site import Person, Site
 from tests.support.waiting import eventually
 
@@ -94,7 +94,7 @@ def test_korean_is_copied_and_pasted_by_the_keys_of_people(view: Page, desktop: 
 
 
 def test_text_is_handed_over_by_hand_where_the_browser_shares_no_clipboard(view: Page, desktop: Desktop) -> None:
-    view.get_by_test_id("show-bar").click()
+    show_bar(view)
     view.get_by_test_id("clipboard").click()
     panel = view.get_by_test_id("clipboard-panel")
     panel.get_by_label("To the desktop").fill("손으로 넘긴 글")
@@ -125,14 +125,13 @@ def test_scaling_leaves_the_screen_as_it_is(view: Page, desktop: Desktop) -> Non
 
 
 def choose(page: Page, name: str) -> None:
-    if page.get_by_test_id("show-bar").is_visible():
-        page.get_by_test_id("show-bar").click()
+    show_bar(page)
     page.get_by_test_id("view-menu").click()
     page.get_by_role("menuitem", name=name).click()
 
 
 def test_full_screen_and_back(view: Page) -> None:
-    view.get_by_test_id("show-bar").click()
+    show_bar(view)
     view.get_by_test_id("full-screen").click()
     view.wait_for_function("document.fullscreenElement !== null")
     view.mouse.move(700, 20)

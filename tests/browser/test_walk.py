@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MakeContext
 from tests.browser.inside import Inside
-from tests.browser.screen import changed_pixels, open_desktop, picture, settled_picture, wait_for_picture
+from tests.browser.screen import changed_pixels, open_desktop, picture, settled_picture, show_bar, wait_for_picture
 from tests.browser.site import PASSWORD, Site
 from tests.browser.watch import PORTAL_AWAY, watch_of
 from tests.support.waiting import eventually
@@ -125,8 +125,9 @@ def lose_the_portal(page: Page, inside: Inside, site: Site) -> None:
     page.wait_for_timeout(1500)
     site.start()
     began = time.monotonic()
+    expect(page.get_by_test_id("desktop-view")).to_have_attribute("data-state", "connected")
+    assert time.monotonic() - began < 3.0, "the page came back late"
     open_desktop(page)
-    assert time.monotonic() - began < 3.0, "the picture came back late"
     expect(page.get_by_test_id("reconnecting")).to_be_hidden()
     page.keyboard.type(f"echo back > {site.shared}/back")
     page.keyboard.press("Enter")
@@ -135,7 +136,7 @@ def lose_the_portal(page: Page, inside: Inside, site: Site) -> None:
 
 def come_back_elsewhere(page: Page, other: Page, site: Site) -> Page:
     """Leaves the desktop, and opens it in another browser."""
-    page.get_by_test_id("show-bar").click()
+    show_bar(page)
     page.get_by_test_id("back").click()
     expect(page.get_by_test_id("session")).to_have_attribute("data-state", "ready")
     other.goto("/")
@@ -150,7 +151,7 @@ def come_back_elsewhere(page: Page, other: Page, site: Site) -> Page:
 
 
 def end_it(page: Page) -> None:
-    page.get_by_test_id("show-bar").click()
+    show_bar(page)
     page.get_by_test_id("desktop-bar").get_by_test_id("end").click()
     page.get_by_test_id("confirm").get_by_role("button", name="Cancel").click()
     expect(page.get_by_test_id("desktop-view")).to_have_attribute("data-state", "connected")
