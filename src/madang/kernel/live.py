@@ -65,8 +65,8 @@ class Live(Protocol):
 class EmbeddedLive:
     """Live state in an SQLite file, shared by the processes of one host."""
 
-    POLL_SECONDS = 0.2
-    LOOK_SECONDS = 1.0  # messages are looked for this often even if it seems that nobody wrote
+    POLL_SECONDS = 0.2  # how often other processes are listened to
+    LOOK_SECONDS = 1.0  # how often commands are, and others even if it seems that nobody wrote
     BUSY_SECONDS = 5.0  # how long a call waits for another process
     MESSAGE_SECONDS = 60.0  # how long a message waits for a process that is slow
     CLEAN_SECONDS = 60.0  # how often what expired is removed
@@ -228,7 +228,7 @@ class EmbeddedLive:
     async def _poll(self) -> None:
         looked, written = 0.0, None
         while True:
-            await asyncio.sleep(self.POLL_SECONDS)
+            await asyncio.sleep(self.POLL_SECONDS if self.shared else self.LOOK_SECONDS)
             # Looking means changing threads twice; the file says for less whether anybody wrote at all.
             now, mark = time.monotonic(), _written(self.file)
             if mark == written and now - looked < self.LOOK_SECONDS:
