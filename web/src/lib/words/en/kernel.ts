@@ -4,6 +4,8 @@ export const kernel = {
   name: 'Madang',
   skip: 'Skip to content',
   loading: 'Loading…',
+  renewed: 'A part of this page could not be loaded. The portal may have been renewed since you opened it.',
+  reload: 'Reload the page',
   nav: {
     label: 'Main',
     desktops: 'Desktops',

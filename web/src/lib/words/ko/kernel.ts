@@ -4,6 +4,8 @@ export const kernel: typeof english = {
   name: '마당',
   skip: '본문으로 건너뛰기',
   loading: '불러오는 중입니다…',
+  renewed: '페이지의 일부를 불러오지 못했습니다. 그사이에 포털이 새로워졌을 수 있습니다.',
+  reload: '페이지 새로 고침',
   nav: {
     label: '주 메뉴',
     desktops: '데스크톱',
