@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from types import FrameType
@@ -28,6 +29,7 @@ class Portal:
     def __init__(self, settings: Settings, services: Sequence[Service], *, shared: bool) -> None:
         site = settings[SiteSettings]
         log.configure(site.log_level, site.log_format)
+        logging.getLogger("uvicorn.error").addFilter(_not_a_false_alarm)
         self.settings = settings
         self.ground = Ground(settings, shared=shared)
         self._services = services
@@ -100,6 +102,11 @@ def assemble(ground: Ground, services: Sequence[Service]) -> Edge:
     return build_app(
         ground, [Parts(sockets={"/api/live": live_socket(ground)}), *(service.assemble(ground) for service in services)]
     )
+
+
+def _not_a_false_alarm(record: logging.LogRecord) -> bool:
+    """uvicorn takes every WebSocket that was refused by a proper answer for one that nobody answered."""
+    return "without completing handshake" not in record.getMessage()
 
 
 def listen(host: str, port: int, stall_seconds: float) -> socket.socket:

@@ -79,7 +79,7 @@ class Desktops:
             person_id=visitor.person.id,
             person_name=visitor.person.name,
             account=visitor.person.account if as_root() else None,
-            name=wish.name.strip() or "Desktop",
+            name=wish.name.strip(),
             state=State.REQUESTED,
             width=within("width", wish.width, limits.width, 320, limits.largest_width),
             height=within("height", wish.height, limits.height, 240, limits.largest_height),
@@ -93,7 +93,7 @@ class Desktops:
             created_at=now,
             stages=(Stage("request", now),),
         )
-        await self.store.add(session, most=limits.sessions_per_person)
+        session = await self.store.add(session, most=limits.sessions_per_person)
         await self._audit.record(
             "desktop.create", person=visitor.person, object=session.id, address=address, outcome="done"
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, update
 
 from madang.compute.order import Stage
 from madang.desktops.model import Session, State
@@ -61,18 +62,21 @@ class Sessions:
                 found += [_session(row) for row in (await connection.execute(part)).mappings()]
         return found
 
-    async def add(self, session: Session, *, most: int) -> None:
-        """Store a new session. Raises LimitReached when its person has `most` running ones."""
+    async def add(self, session: Session, *, most: int) -> Session:
+        """Store a new session; one without a name is numbered. Raises LimitReached when its person has `most`."""
         mine = (self._mine, sessions.c.person_id == session.person_id, sessions.c.ended_at.is_(None))
         async with self._database.write() as connection:
-            running = await connection.scalar(select(func.count()).select_from(sessions).where(*mine))
-            if running is not None and running >= most:
+            names = list((await connection.execute(select(sessions.c.name).where(*mine))).scalars())
+            if len(names) >= most:
                 raise LimitReached(
-                    f"You have {running} running desktops; the limit is {most}.",
+                    f"You have {len(names)} running desktops; the limit is {most}.",
                     hint="End one of them, or ask the site's operator for a higher limit.",
                     limit=most,
                 )
+            if not session.name:
+                session = msgspec.structs.replace(session, name=_free_name(names))
             await connection.execute(insert(sessions).values(**_row(session)))
+        return session
 
     async def change(self, session: Session, **values: Any) -> Session:
         """Store the session with some values changed. Raises Stale when it is not the newest version."""
@@ -95,6 +99,10 @@ class Sessions:
         async with self._database.write() as connection:
             gone = await connection.execute(chosen.returning(sessions.c.id, sessions.c.person_id))
             return [(row[0], row[1]) for row in gone]
+
+
+def _free_name(taken: Sequence[str]) -> str:
+    return next(name for number in itertools.count(1) if (name := f"Desktop {number}") not in taken)
 
 
 def _row(session: Session) -> dict[str, Any]:

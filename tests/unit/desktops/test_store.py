@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from madang.compute.order import Stage
-from madang.desktops.model import State
+from madang.desktops.model import Session, State
 from madang.desktops.store import Sessions, Stale
 from madang.kernel.errors import Failure, LimitReached
 from madang.kernel.ground import Ground
@@ -108,8 +108,15 @@ async def test_the_limit_counts_a_persons_running_sessions_only(store: Sessions)
 async def test_nobody_gets_past_the_limit_by_asking_many_times_at_once(store: Sessions):
     asked = [store.add(session(number), most=3) for number in range(12)]
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes if outcome is not None] == [LimitReached] * 9
+    assert [type(outcome) for outcome in outcomes if not isinstance(outcome, Session)] == [LimitReached] * 9
     assert len(await store.running()) == 3
+
+
+async def test_a_desktop_without_a_name_gets_the_first_free_number(store: Sessions):
+    for number, name in enumerate(["", "Desktop 2", "", "mine", ""]):
+        await store.add(session(number, name=name), most=9)
+    running = sorted(await store.running(), key=lambda each: each.id)
+    assert [each.name for each in running] == ["Desktop 1", "Desktop 2", "Desktop 3", "mine", "Desktop 4"]
 
 
 async def test_another_services_sessions_are_neither_seen_nor_counted_nor_forgotten(store: Sessions, ground: Ground):
