@@ -57,8 +57,7 @@ def portal(accounts: Accounts) -> Iterator[PortalProcess]:
 @pytest.fixture
 def running(portal: PortalProcess) -> PortalProcess:
     """The shared portal, running, also after a test that killed it and failed."""
-    if portal.process is None or portal.process.poll() is not None:
-        portal.start()
+    ensure_running(portal)
     return portal
 
 
@@ -116,12 +115,17 @@ def desktop(start: Callable[..., OnMachine]) -> OnMachine:
 @pytest.fixture(scope="module")
 def shared(portal: PortalProcess, people: dict[str, Client]) -> Iterator[OnMachine]:
     """A desktop of kim's for the tests of a module that do it no harm."""
-    if portal.process is None or portal.process.poll() is not None:
-        portal.start()
+    ensure_running(portal)
     kim = people[KIM]
     session = str(kim.start_desktop(name="shared")["id"])
     yield OnMachine(portal, session)
     forget(kim, session)
+
+
+def ensure_running(portal: PortalProcess) -> None:
+    """A test that killed the portal and failed has not started it again."""
+    if portal.process is None or portal.process.poll() is not None:
+        portal.start()
 
 
 def forget(client: Client, session: str) -> None:

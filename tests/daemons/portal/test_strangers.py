@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.daemons.portal.conftest import ensure_running
 from tests.support.people import Client, token_client
 from tests.support.portal import PortalProcess
 from tests.support.rfb import Viewer, close_code, open_socket, refusal
@@ -23,6 +24,7 @@ Operation = tuple[str, str, dict[str, Any]]
 @pytest.fixture(scope="module")
 def operations(portal: PortalProcess) -> list[Operation]:
     """Method, path and description of every operation of the API."""
+    ensure_running(portal)
     paths = httpx.get(f"{portal.url}/api/openapi.json").json()["paths"]
     return [(method, path, what) for path, methods in paths.items() for method, what in methods.items()]
 
