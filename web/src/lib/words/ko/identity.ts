@@ -89,7 +89,7 @@ export const identity: typeof english = {
   roles: {
     admin: '관리자',
     operator: '운영자',
-    teacher: '선생님',
+    teacher: '교사',
     student: '학생',
     member: '구성원',
     monitor: '관찰자',
