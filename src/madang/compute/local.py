@@ -99,6 +99,7 @@ class LocalLauncher:
                 # Whoever makes these two first owns them, and could then replace the sockets of all others.
                 for shared in (remains.X_SOCKETS, remains.ICE_SOCKETS):
                     _make_shared(shared)
+                remains.clear_session_managers(None, set())
         except OSError as error:
             raise LaunchFailed(_folder_failure(self.folder_root, error)) from error
         found = os.stat(self.folder_root)

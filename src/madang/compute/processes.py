@@ -180,7 +180,8 @@ def end(
         if not left:
             after_round()
             return seen
-        for process in left.values():
+        # The oldest first: an agent that is asked before its programs end knows why they do.
+        for process in sorted(left.values(), key=lambda process: (process.started, process.pid)):
             if (process.pid, process.started) not in asked:
                 asked.add((process.pid, process.started))
                 send(process, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT)

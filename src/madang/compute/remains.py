@@ -83,12 +83,18 @@ def clear_display_files(uid: int, ended: set[int], display: int | None = None) -
             _unlink_if_owned(lock, uid)
         if not lock.exists() or display is not None:
             _clear_socket(X_SOCKETS / f"X{number}", uid, lock)
-    for pid in ended:
-        _unlink_if_owned(ICE_SOCKETS / str(pid), uid)
-    _clear_session_managers(uid, ended)
+    clear_session_managers(uid, ended)
 
 
-def _clear_session_managers(uid: int, ended: set[int]) -> None:
+def clear_session_managers(uid: int | None, ended: set[int]) -> None:
+    """Removes the sockets of session managers that are gone, of this user or (None, as root) of anybody.
+
+    They are named by pid alone: a session manager that is given the pid of one whose socket is left cannot start.
+    """
+    with contextlib.suppress(OSError):
+        for name in os.listdir(ICE_SOCKETS):
+            if name.isdigit() and (int(name) in ended or not _runs(int(name))):
+                _unlink_if_owned(ICE_SOCKETS / name, uid)
     with contextlib.suppress(OSError):
         for name in filter(_ICE_FILE.match, os.listdir(X_FOLDER)):
             servers = {int(pid) for pid in _ICE_SERVER.findall(_read(X_FOLDER / name))}
@@ -133,9 +139,9 @@ def _runs(pid: int) -> bool:
     return process is not None and process.running
 
 
-def _unlink_if_owned(path: Path, uid: int) -> None:
+def _unlink_if_owned(path: Path, uid: int | None) -> None:
     with contextlib.suppress(OSError):
-        if os.lstat(path).st_uid == uid:
+        if uid is None or os.lstat(path).st_uid == uid:
             os.unlink(path)
 
 

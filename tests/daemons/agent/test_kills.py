@@ -224,3 +224,11 @@ async def test_stubborn_program_ends_when_the_session_is_swept(
     assert await desk.sweep()
     assert not running(name)
     await desk.assert_nothing_left(0)
+
+
+async def test_a_killed_session_manager_leaves_no_socket(desk: Desk) -> None:
+    pid = desk.pid_of("xfce4-session")
+    assert os.path.exists(f"/tmp/.ICE-unix/{pid}")
+    desk.kill(pid)
+    await desk.until_failed()
+    assert not os.path.exists(f"/tmp/.ICE-unix/{pid}")

@@ -67,7 +67,7 @@ async def test_ends_cleanly_on_sigterm_while_it_starts(start: Start) -> None:
 
 async def test_ends_at_its_time_limit_with_no_portal(site: Site) -> None:
     await site.portal.stop()
-    desk = await site.start(ends_at=time.time() + 4)
+    desk = await site.start(ends_at=time.time() + 4, away_seconds=1.0)
     await desk.until_gone(15)
     assert "time_limit" in desk.log
     await desk.assert_nothing_left()

@@ -101,9 +101,19 @@ def test_what_the_session_manager_leaves(x_folder: Path) -> None:
     gone = dead_pid()
     for name, pid in ((".xfsm-ICE-AAAAAA", gone), (".xfsm-ICE-BBBBBB", os.getpid())):
         (x_folder / name).write_text(f'remove protoname=ICE protodata="" netid=local/vm:@/tmp/.ICE-unix/{pid} auth\n')
-    (x_folder / ".ICE-unix" / str(gone)).touch()
+    older = dead_pid()
+    for pid in (gone, older, os.getpid()):
+        (x_folder / ".ICE-unix" / str(pid)).touch()
     remains.clear_display_files(UID, {gone}, 7)
     assert sorted(os.listdir(x_folder)) == [".ICE-unix", ".X11-unix", ".xfsm-ICE-BBBBBB"]
+    assert os.listdir(x_folder / ".ICE-unix") == [str(os.getpid())]
+
+
+def test_sockets_of_session_managers_of_other_users_only_as_root(x_folder: Path) -> None:
+    (x_folder / ".ICE-unix" / str(dead_pid())).touch()
+    remains.clear_session_managers(UID + 1, set())
+    assert len(os.listdir(x_folder / ".ICE-unix")) == 1
+    remains.clear_session_managers(None, set())
     assert not os.listdir(x_folder / ".ICE-unix")
 
 

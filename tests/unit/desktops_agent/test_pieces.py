@@ -78,6 +78,13 @@ def test_the_environment_has_what_programs_need_and_no_secret(tmp_path: Path, mo
     assert not {"as", "dk"} & set(found.values())
 
 
+@pytest.mark.parametrize("language", ["xx_YY.UTF-8", "en_US.ISO-8859-1", "", "C"])
+def test_a_language_that_is_not_there_becomes_plain_utf8(monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+    monkeypatch.setenv("LANG", language)
+    monkeypatch.setattr(Path, "read_text", lambda *_: f'LANG="{language}"\n')
+    assert xfce._language() == "C.UTF-8"
+
+
 def test_the_settings_are_xml_and_start_no_screen_saver(tmp_path: Path) -> None:
     xfce.write_settings(tmp_path)
     channels = list((tmp_path / "xdg/xfce4/xfconf/xfce-perchannel-xml").iterdir())

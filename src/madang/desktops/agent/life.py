@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,8 @@ class Life:
         os.set_blocking(self._words, False)
         loop.add_reader(self._words, self._listen)
         self._reap()
-        link = asyncio.create_task(self._link.run())
-        heart = asyncio.create_task(self._beat())
+        link = self._keep(self._link.run())
+        heart = self._keep(self._beat())
         self._tell()
         await self._over.wait()
         heart.cancel()
@@ -270,10 +271,18 @@ class Life:
     def _tell(self) -> None:
         self._link.send(self._report)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs beside the rest; a bug in it ends the session, with its trace in the log, rather than half of it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._kept)
+        return task
+
+    def _kept(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log("".join(traceback.format_exception(error)))
+            self._fail(failures.agent_error(repr(error)))
 
 
 def _told(status: int) -> str:

@@ -54,7 +54,8 @@ class Screen:
         """(idle seconds, width, height); None when the display does not answer now."""
         try:
             return await self._ask(self._look, timeout_seconds)
-        except TROUBLE:
+        except Exception:
+            # python-xlib has many ways to say that a connection broke; a pulse without them is still a pulse.
             return None
 
     def close(self) -> None:

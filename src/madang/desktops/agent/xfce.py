@@ -7,6 +7,7 @@ menus, X resources) is done here or by xfce4-session itself, and they would cost
 from __future__ import annotations
 
 import contextlib
+import locale
 import os
 import subprocess
 import sys
@@ -114,17 +115,26 @@ def _path() -> str:
 
 
 def _language() -> str:
-    """The machine's language when it is UTF-8, else C.UTF-8, so that Korean works in every terminal."""
-    try:
-        lines = Path("/etc/default/locale").read_text().splitlines()
-    except OSError:
-        lines = []
+    """The machine's language when it is UTF-8 and there, else C.UTF-8, so that Korean works in every terminal."""
+    lines = []
+    for path in (Path("/etc/locale.conf"), Path("/etc/default/locale")):
+        with contextlib.suppress(OSError):
+            lines += path.read_text().splitlines()
     for line in [*lines, f"LANG={os.environ.get('LANG', '')}"]:
         name, _, value = line.strip().partition("=")
         value = value.strip("\"'")
-        if name == "LANG" and value.lower().replace("-", "").endswith("utf8"):
+        if name == "LANG" and value.lower().replace("-", "").endswith("utf8") and _is_installed(value):
             return value
     return "C.UTF-8"
+
+
+def _is_installed(language: str) -> bool:
+    """A language that was never generated would leave every program with plain ASCII."""
+    try:
+        locale.setlocale(locale.LC_CTYPE, language)
+    except locale.Error:
+        return False
+    return True
 
 
 def write_settings(folder: Path) -> None:
