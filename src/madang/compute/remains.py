@@ -7,11 +7,13 @@ folder belongs to somebody untrusted: no symbolic link in it is followed, no oth
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +28,8 @@ X_SOCKETS = X_FOLDER / ".X11-unix"
 ICE_SOCKETS = X_FOLDER / ".ICE-unix"
 _LOCK_NAME = re.compile(r"^\.X(\d+)-lock$")
 _SOCKET_NAME = re.compile(r"^X(\d+)$")
+# A killed server's threads may hold its socket for a moment after the server counts as gone.
+_DYING_SECONDS = 0.5
 # What XFCE's session manager leaves beside its socket when it is not logged out of.
 _ICE_FILE = re.compile(r"^\.xfsm-ICE-\w{6}$")
 _ICE_SERVER = re.compile(rb"/\.ICE-unix/(\d+)\b")
@@ -82,7 +86,7 @@ def clear_display_files(uid: int, ended: set[int], display: int | None = None) -
         if server is not None:
             _unlink_if_owned(lock, uid)
         if not lock.exists() or display is not None:
-            _clear_socket(X_SOCKETS / f"X{number}", uid, lock)
+            _clear_socket(X_SOCKETS / f"X{number}", uid, lock, 0.0 if display is None else _DYING_SECONDS)
     clear_session_managers(uid, ended)
 
 
@@ -145,18 +149,23 @@ def _unlink_if_owned(path: Path, uid: int | None) -> None:
             os.unlink(path)
 
 
-def _clear_socket(path: Path, uid: int, lock: Path) -> None:
+def _clear_socket(path: Path, uid: int, lock: Path, patience_seconds: float) -> None:
     # An X server takes its lock before it makes its socket: a socket without lock on which nobody listens is dead.
-    if lock.exists():
-        return
+    deadline = time.monotonic() + patience_seconds
     with contextlib.suppress(OSError):
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            return
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.setblocking(False)
-            if probe.connect_ex(str(path)) in (0, 11):
+        while not lock.exists() and stat.S_ISSOCK(os.lstat(path).st_mode):
+            if not _is_listened_to(path):
+                _unlink_if_owned(path, uid)
                 return
-        _unlink_if_owned(path, uid)
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(0.02)
+
+
+def _is_listened_to(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(str(path)) in (0, errno.EAGAIN)
 
 
 def remove_folder(folder: Path) -> bool:

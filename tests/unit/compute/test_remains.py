@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -79,6 +80,14 @@ def test_a_socket_without_lock_on_which_somebody_listens_stays(x_folder: Path) -
     with bound(x_folder / ".X11-unix/X7", listening=True):
         remains.clear_display_files(UID, set(), 7)
         assert (x_folder / ".X11-unix/X7").exists()
+
+
+def test_a_server_that_is_still_dying_is_waited_for(x_folder: Path) -> None:
+    path = x_folder / ".X11-unix/X7"
+    server = bound(path, listening=True)
+    threading.Timer(0.2, server.close).start()
+    remains.clear_display_files(UID, set(), 7)
+    assert not path.exists()
 
 
 def test_only_the_display_that_was_named(x_folder: Path) -> None:

@@ -27,6 +27,9 @@ from madang.desktops.agent.pulse import Meter
 from madang.desktops.agent.screen import TROUBLE, Screen
 from madang.desktops.agent.starter import Word
 
+# Between the first exit of a piece of the desktop and the judgement why: the true reason may come second.
+_JUDGE_SECONDS = 0.3
+
 
 def run(order: AgentOrder, account: Account, output: Output, words: int, keeper: int, began: float) -> int:
     """Returns the exit status: 0 ended as asked, 1 failed."""
@@ -59,6 +62,7 @@ class Life:
         self._screen: Screen | None = None
         self._pids: dict[str, int] = {}
         self._exits: dict[int, int] = {}
+        self._judging = False
         self._over = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -187,24 +191,25 @@ class Life:
         self._judge_exits()
 
     def _judge_exits(self) -> None:
-        if self._over.is_set() or not self._exits:
-            return
-        if (status := self._exits.get(self._pids.get("display_ready", 0))) is not None:
-            self._fail(failures.display_lost(f"Xvnc {_told(status)}."))
-        elif (status := self._exits.get(self._pids.get("desktop", 0))) is not None:
-            self._keep(self._judge_desktop(status))
-        elif (status := self._exits.get(self._pids.get("bus", 0))) is not None:
-            self._fail(failures.desktop_lost(f"The session's message bus {_told(status)}."))
-        if "desktop" in self._pids:
+        pieces = [self._pids.get(name, 0) for name in ("display_ready", "desktop", "bus")]
+        if not self._judging and any(pid in self._exits for pid in pieces):
+            self._judging = True
+            self._keep(self._judge(*pieces))
+        elif all(pieces) and not self._judging:
             self._exits.clear()
 
-    async def _judge_desktop(self, status: int) -> None:
-        # The session manager ends too when its display does: that would be the reason then.
-        await asyncio.sleep(0.3)
-        if status == 0:
+    async def _judge(self, display: int, desktop: int, bus: int) -> None:
+        """What one of the pieces' exit means. A display takes the others with it, and so does being asked to end."""
+        await asyncio.sleep(_JUDGE_SECONDS)
+        status = self._exits.get(desktop)
+        if display in self._exits:
+            self._fail(failures.display_lost(f"Xvnc {_told(self._exits[display])}."))
+        elif status == 0:
             self._stop("logged_out")
-        else:
+        elif status is not None:
             self._fail(failures.desktop_lost(f"xfce4-session {_told(status)}."))
+        else:
+            self._fail(failures.desktop_lost(f"The session's message bus {_told(self._exits[bus])}."))
 
     async def _beat(self) -> None:
         """The heartbeat: a pulse and a report; and the time limit, to the second."""
