@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import uvloop
 
-from madang.doors.pump import End, pump
+from madang.doors.pump import End, _to_browser, pump
 from madang.kernel.sockets import WebSocket
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
@@ -254,3 +254,34 @@ async def test_nothing_is_left_open_or_running_after_many_connections():
     await asyncio.sleep(0.01)
     assert descriptors() <= before + 2
     assert len(asyncio.all_tasks()) == tasks
+
+
+class Hole(bytearray):
+    """Takes everything, keeps nothing."""
+
+    def __iadd__(self, more: object) -> "Hole":
+        return self
+
+
+class NeverPauses:
+    """An engine's socket that always has something to say, until it is gone."""
+
+    def __init__(self, parts: int) -> None:
+        self.left = parts
+
+    def recv_into(self, buffer: bytearray) -> int:
+        if not self.left:
+            raise OSError("gone")
+        self.left -= 1
+        return len(buffer)
+
+
+async def test_an_engine_that_never_pauses_does_not_keep_others_waiting(event_loop_policy):
+    browser, turns = Browser(), 0
+    browser.got = Hole()
+    carrying = asyncio.create_task(_to_browser(NeverPauses(400), browser.web_socket, Counted()))
+    while not carrying.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert await carrying is End.ENGINE
+    assert turns >= 50
