@@ -84,6 +84,8 @@ def clear_display_files(uid: int, ended: set[int], display: int | None = None) -
         if server is not None and server not in ended and _runs(server):
             continue
         if server is not None:
+            # While its lock is there, no other server takes the display: the socket goes first.
+            _unlink_if_owned(X_SOCKETS / f"X{number}", uid)
             _unlink_if_owned(lock, uid)
         if not lock.exists() or display is not None:
             _clear_socket(X_SOCKETS / f"X{number}", uid, lock, 0.0 if display is None else _DYING_SECONDS)

@@ -65,8 +65,9 @@ def test_those_of_a_living_server_stay(x_folder: Path, display: int | None) -> N
 
 def test_a_server_that_was_ended_may_still_look_alive(x_folder: Path) -> None:
     path = lock(x_folder, 7, os.getpid())
-    remains.clear_display_files(UID, {os.getpid()}, 7)
-    assert not path.exists()
+    with bound(x_folder / ".X11-unix/X7", listening=True):
+        remains.clear_display_files(UID, {os.getpid()})
+    assert not path.exists() and not (x_folder / ".X11-unix/X7").exists()
 
 
 def test_those_of_another_user_stay(x_folder: Path) -> None:
