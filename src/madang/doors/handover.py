@@ -22,6 +22,7 @@ from pathlib import Path
 
 _LONGEST_ANSWER = 4096
 _MOST_DESCRIPTORS = 4
+_BUSY_SECONDS = 0.02
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -61,7 +62,7 @@ async def take(door: Path, ticket: str, uid: int, *, timeout_seconds: float = 5.
     connection.setblocking(False)
     try:
         async with asyncio.timeout(timeout_seconds):
-            await loop.sock_connect(connection, str(door))
+            await connect(connection, door)
             if (found := peer_uid(connection)) != uid:
                 raise DoorForeign(f"the door belongs to uid {found}, not {uid}")
             await loop.sock_sendall(connection, json.dumps({"ticket": ticket}).encode() + b"\n")
@@ -73,6 +74,20 @@ async def take(door: Path, ticket: str, uid: int, *, timeout_seconds: float = 5.
     finally:
         connection.close()
     return _judged(line, passed, uid)
+
+
+async def connect(connection: socket.socket, path: Path) -> None:
+    """Connects a non-blocking Unix socket, waiting while whoever listens has too many waiting. Raises OSError.
+
+    A Unix socket answers EAGAIN then and is not on its way (unix(7)), as the event loop's own connect takes it to be.
+    """
+    while True:
+        try:
+            connection.connect(str(path))
+        except BlockingIOError:
+            await asyncio.sleep(_BUSY_SECONDS)
+        else:
+            return
 
 
 async def _answer(connection: socket.socket) -> tuple[bytes, list[socket.socket]]:

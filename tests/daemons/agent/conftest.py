@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import shutil
 import tempfile
@@ -22,8 +23,9 @@ def account_name() -> Iterator[str | None]:
     if not AS_ROOT:
         yield None
         return
-    yield make_account("mdgtest")
-    remove_account("mdgtest")
+    name = f"mdg{os.getpid()}t"
+    yield make_account(name)
+    remove_account(name)
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +33,9 @@ def stranger() -> Iterator[pwd.struct_passwd]:
     """Another user of the machine."""
     if not AS_ROOT:
         pytest.skip("only root can act as another user")
-    yield pwd.getpwnam(make_account("mdgother"))
-    remove_account("mdgother")
+    name = f"mdg{os.getpid()}o"
+    yield pwd.getpwnam(make_account(name))
+    remove_account(name)
 
 
 @pytest.fixture

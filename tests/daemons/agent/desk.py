@@ -21,9 +21,9 @@ from madang.compute.local import LocalLauncher
 from madang.compute.order import AgentOrder
 from madang.doors import tickets
 from tests.daemons.agent.portal import Message, Portal
+from tests.support.displays import take_range
 
-# Away from the displays a portal on this machine would take.
-DISPLAYS = (40, 48)
+DISPLAYS = take_range()
 
 
 class Site:

@@ -14,7 +14,7 @@ import socket
 from pathlib import Path
 
 from madang.desktops.agent.log import log
-from madang.doors import tickets
+from madang.doors import handover, tickets
 
 _LONGEST_REQUEST = 1024
 _PATIENCE_SECONDS = 5.0
@@ -69,17 +69,20 @@ class Door:
         with connection, contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 line = await _read_line(connection)
-            self._answer(connection, line)
+            await self._answer(connection, line)
 
-    def _answer(self, connection: socket.socket, line: bytes) -> None:
+    async def _answer(self, connection: socket.socket, line: bytes) -> None:
         code = self._judge(line)
         if code is None:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
                 engine.setblocking(False)
                 try:
-                    engine.connect(str(self._engine))
-                except OSError as error:
-                    code = "engine_busy" if isinstance(error, BlockingIOError) else "engine_lost"
+                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                        await handover.connect(engine, self._engine)
+                except TimeoutError:
+                    code = "engine_busy"
+                except OSError:
+                    code = "engine_lost"
                 else:
                     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [engine.fileno()]))
                     connection.sendmsg([b'{"ok":true}\n'], [rights])
