@@ -37,7 +37,7 @@ class Door:
         listener.setblocking(False)
         listener.bind(str(self._path))
         self._path.chmod(0o600)
-        listener.listen(32)
+        listener.listen(128)
         self._listener = listener
         asyncio.get_running_loop().add_reader(listener, self._welcome)
 

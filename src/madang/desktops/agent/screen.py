@@ -29,6 +29,8 @@ T = TypeVar("T")
 # What is read of a display that went away or answers nonsense.
 TROUBLE = (OSError, XError, Xlib.error.ConnectionClosedError, Xlib.error.DisplayError, TimeoutError, AssertionError)
 _POLL_SECONDS = 0.02
+# The wallpaper and a panel.
+_PIECES = {"_NET_WM_WINDOW_TYPE_DESKTOP", "_NET_WM_WINDOW_TYPE_DOCK"}
 
 
 class Screen:
@@ -38,6 +40,7 @@ class Screen:
         self._name = f":{number}"
         self._display: Any = None
         self._atoms: dict[str, int] = {}
+        self._kinds: dict[int, str] = {}
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "screen")
         self._pending: concurrent.futures.Future[Any] | None = None
         self._closed = False
@@ -106,15 +109,20 @@ class Screen:
         return False
 
     def _has_desktop(self) -> bool:
-        connection = self._connection()
-        kinds = {connection.intern_atom(name) for name in ("_NET_WM_WINDOW_TYPE_DESKTOP", "_NET_WM_WINDOW_TYPE_DOCK")}
-        seen: set[int] = set()
-        for identity in self._property(connection.screen().root, "_NET_CLIENT_LIST"):
-            window = connection.create_resource_object("window", identity)
-            kind = kinds.intersection(self._property(window, "_NET_WM_WINDOW_TYPE"))
-            if kind and self._is_viewable(window):
-                seen |= kind
-        return seen == kinds
+        seen: set[str] = set()
+        for identity in self._property(self._connection().screen().root, "_NET_CLIENT_LIST"):
+            window = self._connection().create_resource_object("window", identity)
+            kind = self._kinds.get(identity) or self._kind(window)
+            # A window says what it is before it is shown; what it says then, it is not asked again.
+            self._kinds[identity] = kind
+            if kind in _PIECES and self._is_viewable(window):
+                seen.add(kind)
+        return seen == _PIECES
+
+    def _kind(self, window: Any) -> str:
+        for atom in self._property(window, "_NET_WM_WINDOW_TYPE"):
+            return str(self._connection().get_atom_name(atom))
+        return ""
 
     def _is_viewable(self, window: Any) -> bool:
         try:
