@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from madang.cli.ground import open_ground
 from madang.identity.service import People
 from madang.identity.tokens import Tokens
@@ -37,6 +35,8 @@ class PortalClient:
         self._borrowed: str | None = None
 
     def __enter__(self) -> Self:
+        import httpx  # not at the top: a portal that starts needs no client
+
         headers = {"authorization": f"Bearer {self._token()}"}
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
         return self
@@ -58,9 +58,11 @@ class PortalClient:
         return self._ask("DELETE", path)
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
+        from httpx import TransportError
+
         try:
             answer = self._http.request(method, path, **more)
-        except httpx.TransportError as error:
+        except TransportError as error:
             raise Unavailable(
                 f"No portal answers at {self.url}: {error}.", hint="Start it with `madang up`, or set MADANG_URL."
             ) from error
