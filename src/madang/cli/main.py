@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
+import msgspec
 import typer
 
 from madang import __version__
@@ -45,4 +45,4 @@ def openapi(indent: Annotated[int, typer.Option(help="Spaces of indentation.")] 
     from madang.cli.ground import run as run_async
     from madang.cli.site import describe_api
 
-    typer.echo(json.dumps(run_async(describe_api), indent=indent, ensure_ascii=False))
+    typer.echo(msgspec.json.format(msgspec.json.encode(run_async(describe_api)), indent=indent).decode())

@@ -92,7 +92,15 @@ PROBLEM = "application/problem+json"
 
 def router(desktops: Desktops, sign_on: SignOn, missing: Callable[[], Sequence[Missing]]) -> Router:
     """The routes of one service under /api/<service>."""
+    return Router(
+        f"/api/{desktops.service}",
+        route_handlers=[*_lists(desktops, missing), *_one(desktops), *_changes(desktops)],
+        dependencies={"visitor": Provide(sign_on.provide)},
+        tags=[desktops.service],
+    )
 
+
+def _lists(desktops: Desktops, missing: Callable[[], Sequence[Missing]]) -> Sequence[Any]:
     @get("/options", operation_id="desktopOptions", summary="What a new desktop may be", responses=problems(401))
     async def options(visitor: Visitor) -> Options:
         limits, lacking = desktops.limits, missing()
@@ -110,7 +118,10 @@ def router(desktops: Desktops, sign_on: SignOn, missing: Callable[[], Sequence[M
         "/sessions",
         operation_id="listDesktops",
         summary="Desktops, newest first",
-        responses={200: ResponseSpec(list[SessionView], description="Desktops"), **problems(401)},
+        responses={
+            200: ResponseSpec(list[SessionView], description="Desktops", generate_examples=False),
+            **problems(401),
+        },
     )
     async def list_sessions(
         visitor: Visitor,
@@ -122,6 +133,28 @@ def router(desktops: Desktops, sign_on: SignOn, missing: Callable[[], Sequence[M
         body = await desktops.list(visitor, everybody=everybody, ended=ended, limit=limit, offset=offset)
         return Response(body, media_type="application/json")
 
+    return options, list_sessions
+
+
+def _one(desktops: Desktops) -> Sequence[Any]:
+    @get("/sessions/{session_id:str}", operation_id="getDesktop", summary="One desktop", responses=problems(401, 404))
+    async def get_one(visitor: Visitor, session_id: SessionId) -> SessionView:
+        return await desktops.shown(await desktops.get(visitor, session_id))
+
+    @get(
+        "/sessions/{session_id:str}/log",
+        operation_id="desktopLog",
+        summary="The last part of a desktop's log",
+        media_type="text/plain",
+        responses=problems(401, 404),
+    )
+    async def log(visitor: Visitor, session_id: SessionId) -> str:
+        return await desktops.log(visitor, session_id, LOG_BYTES)
+
+    return get_one, log
+
+
+def _changes(desktops: Desktops) -> Sequence[Any]:
     @post(
         "/sessions", operation_id="createDesktop", summary="Ask for a desktop", responses=problems(401, 403, 409, 422)
     )
@@ -129,10 +162,6 @@ def router(desktops: Desktops, sign_on: SignOn, missing: Callable[[], Sequence[M
         forbid_control_characters("name", data.name)
         wish = Wish(data.name, data.width, data.height, data.time_limit_seconds)
         return await desktops.shown(await desktops.create(visitor, wish, address_of(request)))
-
-    @get("/sessions/{session_id:str}", operation_id="getDesktop", summary="One desktop", responses=problems(401, 404))
-    async def get_one(visitor: Visitor, session_id: SessionId) -> SessionView:
-        return await desktops.shown(await desktops.get(visitor, session_id))
 
     @patch(
         "/sessions/{session_id:str}",
@@ -149,7 +178,10 @@ def router(desktops: Desktops, sign_on: SignOn, missing: Callable[[], Sequence[M
         operation_id="endDesktop",
         summary="End a desktop; one that is over is removed from the list",
         status_code=202,
-        responses={204: ResponseSpec(None, description="It was over and is removed"), **problems(401, 403, 404)},
+        responses={
+            204: ResponseSpec(None, description="It was over and is removed", generate_examples=False),
+            **problems(401, 403, 404),
+        },
     )
     async def end(visitor: Visitor, request: Request[Any, Any, Any], session_id: SessionId) -> Response[Any]:
         ending = await desktops.end(visitor, session_id, address_of(request))
@@ -157,22 +189,7 @@ def router(desktops: Desktops, sign_on: SignOn, missing: Callable[[], Sequence[M
             return Response(None, status_code=204)
         return Response(await desktops.shown(ending), status_code=202)
 
-    @get(
-        "/sessions/{session_id:str}/log",
-        operation_id="desktopLog",
-        summary="The last part of a desktop's log",
-        media_type="text/plain",
-        responses=problems(401, 404),
-    )
-    async def log(visitor: Visitor, session_id: SessionId) -> str:
-        return await desktops.log(visitor, session_id, LOG_BYTES)
-
-    return Router(
-        f"/api/{desktops.service}",
-        route_handlers=[options, list_sessions, create, get_one, rename, end, log],
-        dependencies={"visitor": Provide(sign_on.provide)},
-        tags=[desktops.service],
-    )
+    return create, rename, end
 
 
 def address_of(request: Request[Any, Any, Any]) -> str:
