@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -18,11 +19,12 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def foreign_display() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+def foreign_display(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """An X server that somebody else runs, and its number."""
     number = displays.take_range()[0]
     server = subprocess.Popen(
-        ["Xvnc", f":{number}", "-rfbport", "-1", "-SecurityTypes", "None", "-nolisten", "tcp"],
+        # TigerVNC 1.15 does not start without anything to listen on.
+        ["Xvnc", f":{number}", "-rfbport", "-1", "-rfbunixpath", tmp_path / "foreign.sock", "-SecurityTypes", "None"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -99,6 +99,15 @@ class Desk:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log[-3000:]}") from None
 
+    async def settled(self, seconds: float = 1.5) -> None:
+        """XFCE goes on starting for a moment after its picture is complete, and minds no piece of it until then."""
+        seen, since = self.processes(), time.monotonic()
+        deadline = since + 15
+        while time.monotonic() - since < seconds and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+            if (now := self.processes()) != seen:
+                seen, since = now, time.monotonic()
+
     async def until_failed(self, seconds: float = 30) -> Message:
         """The failure of a session that fails."""
         failure = (await self.until("failed", seconds))["failure"]

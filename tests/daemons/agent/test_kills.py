@@ -120,6 +120,7 @@ async def test_session_manager_killed(desk: Desk) -> None:
 
 
 async def test_message_bus_killed(desk: Desk) -> None:
+    await desk.settled()
     desk.kill(desk.pid_of("dbus-daemon"))
     failure = await desk.until_failed()
     assert failure["code"] == "desktop_lost"
@@ -129,6 +130,7 @@ async def test_message_bus_killed(desk: Desk) -> None:
 
 @pytest.mark.parametrize("name", ["xfwm4", "xfce4-panel", "xfdesktop"])
 async def test_piece_of_the_desktop_killed_comes_back(desk: Desk, name: str) -> None:
+    await desk.settled()
     before = desk.pid_of(name)
     desk.kill(before)
     await eventually(

@@ -20,16 +20,21 @@ def reconnect(client: Client, session: str) -> Viewer | None:
         return None
 
 
+# What a desktop is made of: beside these XFCE starts a piece or two that soon ends.
+LASTING = {"python", "Xvnc", "xfce4-session", "xfwm4", "xfce4-panel", "xfdesktop"}
+
+
 def test_the_desktop_lives_and_viewers_are_back_within_3_s(
     portal: PortalProcess, kim: Client, start: Callable[..., OnMachine]
 ) -> None:
     desktop = start(name="survivor")
     before = kim.session(desktop.id)
-    running = {process.pid for process in desktop.processes()}
+    running = {process.pid for process in desktop.processes() if process.name in LASTING}
+    assert len(running) >= len(LASTING)
     with Viewer(kim, desktop.id) as viewer:
         assert viewer.works()
         portal.kill()
-    assert {process.pid for process in desktop.processes()} == running
+    assert running <= {process.pid for process in desktop.processes()}
     portal.start()
     back = time.monotonic()
     viewer = eventually(lambda: reconnect(kim, desktop.id), 3, "no way back to the desktop")
