@@ -80,6 +80,7 @@ class Supervisor:
         for task in tuple(self._steps.values()):
             task.cancel()
         await asyncio.gather(*self._steps.values(), return_exceptions=True)
+        await self._desktops.pulses.stop()
 
     def wake(self, session_id: str) -> None:
         """Look at this session now."""

@@ -1,5 +1,7 @@
 """Sessions as JSON: joined from what was encoded before, it is what plain encoding gives."""
 
+import asyncio
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -117,3 +119,19 @@ async def test_pulses_are_kept_by_session_and_shown_alike_alone_and_in_lists(gro
     assert await kept.encoded() == {"s1": msgspec.json.encode(alone)}
     await kept.delete("s1")
     assert await kept.get("s1") is None and await kept.encoded() == {}
+
+
+async def test_pulses_are_written_together_and_never_after_their_end(ground: Ground, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("madang.desktops.pulses.GATHER_SECONDS", 0.05)
+    kept, elsewhere = Pulses(ground.live, "vnc"), Pulses(ground.live, "vnc")
+    for session_id in ("s1", "s2", "s3"):
+        await kept.put(session_id, Pulse(at=1.0), 0, 60)
+    assert await elsewhere.encoded() == {}
+    await kept.delete("s3")
+    async with asyncio.timeout(5):
+        while await elsewhere.encoded() == {}:
+            await asyncio.sleep(0.01)
+    assert set(await elsewhere.encoded()) == set(await kept.encoded()) == {"s1", "s2"}
+    await kept.put("s1", Pulse(at=2.0), 0, 60)
+    await kept.stop()
+    assert (await elsewhere.get("s1")) == PulseView("1970-01-01T00:00:01.000Z", None, 0.0, 0, 0, 0, 0)
