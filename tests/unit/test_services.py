@@ -160,7 +160,7 @@ def test_the_document_is_the_same_for_everybody(monkeypatch: pytest.MonkeyPatch)
     ("variable", "value", "said"),
     [
         ("MADANG_VNC_FIRST_DISPLAY", "50", "last_display"),
-        ("MADANG_VNC_HEARTBEAT_SECONDS", "10", "twice"),
+        ("MADANG_VNC_HEARTBEAT_SECONDS", "15", "twice"),
         ("MADANG_VNC_WIDTH", "5000", "largest_width"),
         ("MADANG_VNC_TIME_LIMIT_SECONDS", "90000", "longest_time_limit_seconds"),
     ],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 import msgspec
 
 from madang.compute.local import LocalLauncher
 from madang.compute.order import AgentOrder
-from madang.desktops.agent.preflight import COMPANIONS, PROGRAMS, find
+from madang.desktops.agent.preflight import PROGRAMS, find
 from madang.desktops.links import Links
 from madang.desktops.model import Patience, Session
 from madang.desktops.reports import Reports
@@ -34,8 +36,9 @@ def missing(_settings: Settings) -> Sequence[Missing]:
     lacking = [program for program in PROGRAMS if find(program) is None]
     if not lacking:
         return ()
-    packages = sorted({*(PROGRAMS[program] for program in lacking), *COMPANIONS})
-    command = f"apt-get install --no-install-recommends {' '.join(packages)}"
+    # The whole group, as set-up brings it: apt passes over what is there.
+    groups = tomllib.loads(resources.files("madang").joinpath("packages.toml").read_text(encoding="utf-8"))
+    command = f"apt-get install --no-install-recommends {' '.join(groups['vnc']['packages'])}"
     return [Missing(", ".join(lacking), command if as_root() else f"sudo {command}")]
 
 

@@ -49,10 +49,10 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start_seconds: Annotated[float, msgspec.Meta(gt=0, description="A start that takes longer has failed.")] = 30.0
     heartbeat_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="An agent reports this often when nothing changes.")
-    ] = 5.0
+    ] = 8.0
     silent_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="An agent that was not heard for so long is shown as unknown.")
-    ] = 12.0
+    ] = 20.0
     end_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="An agent gets this long to end its session before it is ended by force.")
     ] = 10.0
