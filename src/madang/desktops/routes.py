@@ -14,7 +14,7 @@ from litestar.params import Parameter
 from madang.desktops.service import Desktops, Wish, forbid_control_characters
 from madang.desktops.views import SessionView
 from madang.identity.model import Visitor
-from madang.identity.sign_on import SignOn
+from madang.identity.sign_on import SignOn, address_of
 from madang.kernel.ground import Missing
 from madang.kernel.http import Problem
 
@@ -190,7 +190,3 @@ def _changes(desktops: Desktops) -> Sequence[Any]:
         return Response(await desktops.shown(ending), status_code=202)
 
     return create, rename, end
-
-
-def address_of(request: Request[Any, Any, Any]) -> str:
-    return request.client.host if request.client else ""

@@ -15,11 +15,11 @@ from madang.desktops.links import Links
 from madang.desktops.model import Session, State
 from madang.desktops.reports import Reports
 from madang.desktops.service import Desktops
-from madang.desktops.supervisor import digest
 from madang.doors import handover, tickets
 from madang.doors.counters import Counters
 from madang.doors.open_doors import OpenDoor, OpenDoors
 from madang.doors.pump import End, pump
+from madang.identity.cookies import digest
 from madang.identity.model import Visitor
 from madang.identity.sign_on import SignOn
 from madang.kernel import clock

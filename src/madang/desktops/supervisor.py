@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import Callable, Coroutine
@@ -28,6 +27,7 @@ from madang.desktops.model import (
 )
 from madang.desktops.service import TRIES, Desktops
 from madang.desktops.store import Stale
+from madang.identity.cookies import digest
 from madang.kernel import clock, metrics
 from madang.kernel.errors import Failure, MadangError
 from madang.kernel.log import logger
@@ -265,7 +265,3 @@ def placement_of(session: Session) -> Placement | None:
     if session.pid is None or session.node is None:
         return None
     return Placement(session.node, session.pid, session.pid_started or 0)
-
-
-def digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

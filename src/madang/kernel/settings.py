@@ -119,6 +119,12 @@ class Settings:
         http = self[HttpSettings]
         if http.public_url:
             return http.public_url
+        return self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """How this machine's own programs reach the portal."""
+        http = self[HttpSettings]
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(http.host, http.host)
         return f"http://{host}:{http.port}"
 

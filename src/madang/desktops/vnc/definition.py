@@ -26,7 +26,7 @@ from madang.identity.sign_on import SignOn
 from madang.kernel.events import Event
 from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.loops import Loop
-from madang.kernel.settings import HttpSettings, Settings, as_root
+from madang.kernel.settings import Settings, as_root
 
 AGENT = "madang.desktops.agent"
 
@@ -123,15 +123,14 @@ def limits(settings: VncSettings) -> Limits:
 
 def order(settings: Settings, session: Session, agent_secret: str, door_key: str) -> AgentOrder:
     """What the agent of a session is told."""
-    vnc, http = settings[VncSettings], settings[HttpSettings]
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(http.host, http.host)
+    vnc = settings[VncSettings]
     assert session.folder is not None
     return AgentOrder(
         session=session.id,
         service="vnc",
         account=session.account,
         folder=session.folder,
-        portal=f"http://{host}:{http.port}",
+        portal=settings.local_url,
         agent_secret=agent_secret,
         door_key=door_key,
         displays=(vnc.first_display, vnc.last_display),
