@@ -13,7 +13,7 @@ from madang.desktops.pulses import Pulses
 from madang.desktops.store import Sessions
 from madang.desktops.supervisor import digest
 from madang.kernel.database import Database, DatabaseSettings
-from madang.kernel.live import EmbeddedLive
+from madang.kernel.live_embedded import EmbeddedLive
 
 # The portal cannot see processes of another machine, so it lets these sessions be.
 ELSEWHERE = "elsewhere"

@@ -12,6 +12,7 @@ from madang.kernel.claims import Claim, overlaps
 from madang.kernel.database import DatabaseSettings
 from madang.kernel.errors import NotFound, SiteError
 from madang.kernel.ground import Service
+from madang.kernel.live import LiveSettings
 from madang.kernel.settings import HttpSettings, Settings, SiteSettings, load
 
 SERVICES: tuple[Service, ...] = (identity, vnc)
@@ -19,7 +20,12 @@ SERVICES: tuple[Service, ...] = (identity, vnc)
 
 def sections() -> dict[str, type[Any]]:
     """Every section of madang.toml."""
-    ground: dict[str, type[Any]] = {"site": SiteSettings, "http": HttpSettings, "database": DatabaseSettings}
+    ground: dict[str, type[Any]] = {
+        "site": SiteSettings,
+        "http": HttpSettings,
+        "database": DatabaseSettings,
+        "live": LiveSettings,
+    }
     return ground | {name: kind for service in SERVICES for name, kind in service.settings.items()}
 
 

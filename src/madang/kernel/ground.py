@@ -14,7 +14,7 @@ from madang.kernel.claims import Claim
 from madang.kernel.database import Database, DatabaseSettings
 from madang.kernel.errors import SiteError
 from madang.kernel.events import Events
-from madang.kernel.live import EmbeddedLive
+from madang.kernel.live import Live, LiveSettings, make_live
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings
 from madang.kernel.sockets import WebSocket
@@ -29,7 +29,7 @@ class Ground:
         self.state_folder = prepare_state_folder(settings.state_folder)
         self.secret = site_secret(self.state_folder / "secret.key")
         self.database = Database(self.state_folder / "madang.sqlite3", settings[DatabaseSettings])
-        self.live = EmbeddedLive(self.state_folder / "live.sqlite3", shared=shared)
+        self.live: Live = make_live(settings[LiveSettings], self.state_folder / "live.sqlite3", shared=shared)
         self.events = Events(self.live)
         self.services: Sequence[str] = ()  # names of those that this site runs; portal.py says them
 

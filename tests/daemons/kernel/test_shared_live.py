@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from madang.kernel.events import Event, Events
-from madang.kernel.live import EmbeddedLive, LiveStateUnavailable
+from madang.kernel.live import LiveStateUnavailable
+from madang.kernel.live_embedded import EmbeddedLive
 
 # Publishes what it is told, prints what it hears.
 OTHER = """
 import asyncio, sys
 from pathlib import Path
 from madang.kernel.events import Events
-from madang.kernel.live import EmbeddedLive
+from madang.kernel.live_embedded import EmbeddedLive
 
 async def main():
     live = EmbeddedLive(Path(sys.argv[1]), shared=True)
@@ -39,7 +40,7 @@ asyncio.run(main())
 COUNTER = """
 import asyncio, sys
 from pathlib import Path
-from madang.kernel.live import EmbeddedLive
+from madang.kernel.live_embedded import EmbeddedLive
 
 async def main():
     live = EmbeddedLive(Path(sys.argv[1]), shared=True)

@@ -7,7 +7,7 @@ import pytest
 from madang.identity.attempts import Attempts
 from madang.identity.settings import IdentitySettings
 from madang.kernel.errors import TooManyAttempts
-from madang.kernel.live import EmbeddedLive
+from madang.kernel.live_embedded import EmbeddedLive
 
 SETTINGS = IdentitySettings(attempts_per_name=3, attempts_per_address=6, lock_minutes=1, lock_minutes_most=3)
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from madang.kernel.events import Event, Events, Listener
-from madang.kernel.live import EmbeddedLive
+from madang.kernel.live_embedded import EmbeddedLive
 
 
 @pytest.fixture

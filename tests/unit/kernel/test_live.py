@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from madang.kernel import live as live_module
-from madang.kernel.live import EmbeddedLive, LiveStateUnavailable
+from madang.kernel import live_embedded as live_module
+from madang.kernel.live import LiveStateUnavailable
+from madang.kernel.live_embedded import EmbeddedLive
 
 
 @pytest.fixture
