@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import gc
 import logging
+import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from types import FrameType
 
 import uvicorn
 
-from madang.kernel import log
+from madang.kernel import log, supervision
 from madang.kernel.edge import Edge
 from madang.kernel.errors import SiteError
 from madang.kernel.ground import Ground, Parts, Service
@@ -21,6 +23,8 @@ from madang.kernel.settings import HttpSettings, Settings, SiteSettings
 from madang.live_socket import live_socket
 from madang.migrations import upgrade
 from madang.services import SERVICES
+
+LOOK_SECONDS = 1.0  # how exact the Date header is
 
 
 class Portal:
@@ -41,6 +45,7 @@ class Portal:
         await upgrade(self.ground.database.file)
         app = assemble(self.ground, self._services)
         server = Server(
+            ground=self.ground,
             on_ready=lambda: on_ready(self.ground),
             config=uvicorn.Config(
                 app,
@@ -72,9 +77,12 @@ class Portal:
 class Server(uvicorn.Server):
     """uvicorn, saying when it listens, and asleep when there is nothing to do."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, config: uvicorn.Config, ground: Ground, on_ready: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
+        self._ground = ground
         self._on_ready = on_ready
+        self._drain_seconds = ground.settings[HttpSettings].drain_seconds
+        self._manager = supervision.Manager()
         self._asked_to_exit = asyncio.Event()
         self._wake: Callable[[], object] = self._asked_to_exit.set
 
@@ -82,17 +90,37 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             await self._on_ready()
+            self._manager.ready()
 
     async def main_loop(self) -> None:
         """uvicorn looks ten times a second whether it should exit; this is told, and only keeps the Date header."""
         loop = asyncio.get_running_loop()
         self._wake = lambda: loop.call_soon_threadsafe(self._asked_to_exit.set)
-        while not await self.on_tick(0):
+        while not await self._look():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked_to_exit.wait(), 1.0)
+                await asyncio.wait_for(self._asked_to_exit.wait(), LOOK_SECONDS)
+        self._manager.stopping()
+        await self._drain()
+
+    async def _look(self) -> bool:
+        self._manager.alive()
+        return await self.on_tick(0)
+
+    async def _drain(self) -> None:
+        """Go on serving while /ready says no; a second signal ends the wait."""
+        self._ground.leaving = True
+        until = time.monotonic() + self._drain_seconds
+        self._asked_to_exit.clear()
+        while (left := until - time.monotonic()) > 0 and not self._asked_to_exit.is_set():
+            await self._look()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked_to_exit.wait(), min(left, LOOK_SECONDS))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
+        if sig == signal.SIGTERM:
+            # uvicorn would raise it again once all is closed: to be told to stop and to stop is no failure.
+            self._captured_signals.remove(sig)
         self._wake()
 
 

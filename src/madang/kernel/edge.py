@@ -7,7 +7,7 @@ at before routes that have a parameter.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -43,9 +43,12 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Edge:
     """The outermost ASGI application of a process."""
 
-    def __init__(self, litestar: Litestar, sockets: Mapping[str, SocketHandler]) -> None:
+    def __init__(
+        self, litestar: Litestar, sockets: Mapping[str, SocketHandler], *, leaving: Callable[[], bool]
+    ) -> None:
         """`sockets`: by the beginning of their path; what follows it is handed to the handler."""
         self.litestar = litestar
+        self._leaving = leaving
         self._sockets = sorted(sockets.items(), key=lambda item: len(item[0]), reverse=True)
         self._page = Page()
 
@@ -75,6 +78,9 @@ class Edge:
                 message["headers"] = [*message.get("headers", ()), *scope.get(ANSWER_HEADERS, ()), *SECURITY_HEADERS]
                 if not any(name == b"cache-control" for name, _ in message["headers"]):
                     message["headers"].append((b"cache-control", b"no-store"))
+                if self._leaving():
+                    # A proxy that keeps connections must not send its next request on one that is about to be cut.
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:

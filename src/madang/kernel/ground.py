@@ -32,6 +32,7 @@ class Ground:
         self.live: Live = make_live(settings[LiveSettings], self.state_folder / "live.sqlite3", shared=shared)
         self.events = Events(self.live)
         self.services: Sequence[str] = ()  # names of those that this site runs; portal.py says them
+        self.leaving = False  # told to stop, and still serving until proxies have noticed
 
     async def start(self) -> None:
         await self.live.start()

@@ -105,7 +105,8 @@ def build_app(ground: Ground, parts: Sequence[Parts]) -> Edge:
         request_class=JsonRequest,
         logging_config=None,
     )
-    return Edge(app, {beginning: handler for part in parts for beginning, handler in part.sockets.items()})
+    sockets = {beginning: handler for part in parts for beginning, handler in part.sockets.items()}
+    return Edge(app, sockets, leaving=lambda: ground.leaving)
 
 
 @get("/health", operation_id="health", summary="Whether the process is alive", tags=["ground"], sync_to_thread=False)
@@ -123,6 +124,8 @@ def _ready_route(ground: Ground, parts: Sequence[Parts]) -> Any:
     @get("/ready", operation_id="ready", summary="Whether the process can serve, and if not why", tags=["ground"])
     async def ready() -> Response[Readiness]:
         reasons = [reason for part in parts for reason in await part.reasons_not_ready()]
+        if ground.leaving:
+            reasons.append("This portal is about to stop.")
         try:
             async with ground.database.read() as connection:
                 await connection.execute(text("SELECT count(*) FROM sqlite_master"))

@@ -95,6 +95,15 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     close_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="On stop, open connections get this long before they are cut.")
     ] = 1.0
+    drain_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=600,
+            description="On stop, `/ready` says no for so long before the portal stops to listen, so that a proxy that "
+            "asks it sends people elsewhere first.",
+        ),
+    ] = 0.0
 
 
 class Settings:
