@@ -24,9 +24,15 @@ def mount(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def up(host: Host = None, port: Port = None) -> None:
+def up(
+    host: Host = None,
+    port: Port = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Other portals run beside this one on the same state folder.")
+    ] = False,
+) -> None:
     """Run all services in this process."""
-    _serve(services.SERVICES, host, port, shared=False)
+    _serve(services.SERVICES, host, port, shared=shared)
 
 
 def serve(
