@@ -19,8 +19,9 @@ from pathlib import Path
 import msgspec
 
 from madang.compute import processes, remains
-from madang.compute.launcher import LaunchFailed, Placement
+from madang.compute.launcher import LaunchFailed
 from madang.compute.order import AgentOrder, Failure
+from madang.compute.sight import Placement, Seen
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # A Unix socket's path holds 107 bytes; the longest in a session's folder is run/dbus/... of foreign programs.
@@ -33,6 +34,9 @@ class LocalLauncher:
 
     on_exit(session) is called in the event loop once the agent's first process is gone, whatever ended it.
     """
+
+    name = "local"
+    queues = False
 
     def __init__(
         self,
@@ -62,21 +66,30 @@ class LocalLauncher:
     def log_file(self, session: str) -> Path:
         return self.log_folder / f"{_checked(session)}.log"
 
-    async def start(self, order: AgentOrder) -> Placement:
+    async def start(self, order: AgentOrder, name: str) -> Placement:
         child = await asyncio.to_thread(self._start, order)
         process = processes.look(child.pid)
         self._watch(order.session, child.pid, child)
         return Placement(self.node, child.pid, process.started if process else 0)
 
-    async def alive(self, placement: Placement) -> bool | None:
-        return self._alive(placement)
+    async def refresh(self) -> None:
+        """Nothing to do: a process is looked at for itself."""
+
+    async def look(self, session: str, placement: Placement | None) -> Seen:
+        return Seen(alive=None if placement is None else self._alive(placement))
+
+    async def extend(self, session: str, placement: Placement, ends_at: float) -> float:
+        return ends_at  # the agent itself keeps the time
 
     async def adopt(self, session: str, placement: Placement) -> bool:
         if not self._alive(placement):
             return False
+        assert placement.pid is not None
         return session in self._watched or self._watch(session, placement.pid, None)
 
-    async def sweep(self, session: str, account: str | None, folder: Path, display: int | None) -> bool:
+    async def sweep(
+        self, session: str, account: str | None, folder: Path, display: int | None, placement: Placement | None
+    ) -> bool:
         _checked(session)
         if folder.parent != self.folder_root or folder.name != session:
             raise ValueError(f"{folder} is not the folder of session {session}")
@@ -182,7 +195,7 @@ class LocalLauncher:
         return remains.sweep(session, uid, folder, display, self._grace_seconds)
 
     def _alive(self, placement: Placement) -> bool | None:
-        if placement.node != self.node:
+        if placement.node != self.node or placement.pid is None:
             return None
         process = processes.look(placement.pid)
         return process is not None and process.started == placement.pid_started and process.running

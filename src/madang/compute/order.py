@@ -12,10 +12,23 @@ import msgspec
 
 from madang.kernel.errors import Failure
 
-__all__ = ["STAGES", "AgentOrder", "Failure", "Instruction", "Pulse", "Report", "Stage", "State"]
+__all__ = [
+    "STAGES",
+    "AgentDoor",
+    "AgentOrder",
+    "Failure",
+    "Instruction",
+    "Pulse",
+    "Report",
+    "Resources",
+    "Stage",
+    "State",
+]
 
-# The names of a session's stages, in order; "request" belongs to the portal, the others to the agent.
-STAGES = ("request", "agent", "display", "window_manager", "desktop")
+# The names of a session's stages, in order; "queue" is there when a scheduler has to find a node first.
+STAGES = ("request", "queue", "agent", "display", "window_manager", "desktop")
+# Those that the portal itself says; the others are the agent's.
+PORTAL_STAGES = frozenset({"request", "queue"})
 
 # An agent runs as its person, who may make it say anything: what could not be stored or shown is refused.
 Moment = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]  # up to the year 9999
@@ -23,6 +36,22 @@ Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Word = Annotated[str, msgspec.Meta(max_length=255)]
 
 State = Literal["starting", "ready", "ending", "ended", "failed"]
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scheduler is asked for. None and "" leave the choice to the cluster."""
+
+    time_limit_seconds: int
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    gpus: str = ""  # a number, or type:number
+    partition: str = ""
+    qos: str = ""
+    charge: str = ""  # Slurm's account
+    features: str = ""  # a constraint, as in "fast&gpu"
+    reservation: str = ""
+    image: str = ""  # path of an Apptainer image in which the agent and the desktop run
+    requeue: bool = False  # start anew on another node when this one is lost
 
 
 class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +63,15 @@ class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
     session: str
     service: str = "vnc"
     account: str | None = None  # None: the session runs as the Unix user of the portal itself
-    folder: str  # exists already, mode 0700, owned by the account
-    portal: str  # http://host:port, where the agent reports
+    folder: str  # exists already, mode 0700, owned by the account; with make_folder the agent makes it itself
+    make_folder: bool = False
+    portal: str  # http(s)://host:port, where the agent reports
+    portals: tuple[str, ...] = ()  # further addresses, tried in turn
+    portal_certificates: str = ""  # PEM of those who sign an https portal's certificate; "": the system's
+    door_ports: tuple[int, int] | None = None  # the door is also a TLS listener on one of these, for other hosts
+    native_ports: tuple[int, int] | None = None  # where a listener for native clients may be opened, once asked for
+    resources: Resources | None = None
+    largest_upload_bytes: int = 0  # 0: nothing may be uploaded
     agent_secret: str
     door_key: str
     displays: tuple[int, int] = (1, 9)  # first and last, both included
@@ -73,6 +109,13 @@ class Pulse(msgspec.Struct, frozen=True):
     height: Number = 0
 
 
+class AgentDoor(msgspec.Struct, frozen=True):
+    """Where the agent's TLS door listens on its node. The host is never taken from here: the scheduler says it."""
+
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    fingerprint: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]  # SHA-256 of the certificate (DER)
+
+
 class Report(msgspec.Struct, kw_only=True):
     """The whole state of an agent; any one report suffices to know it."""
 
@@ -85,11 +128,22 @@ class Report(msgspec.Struct, kw_only=True):
     failure: Failure | None = None
     end_reason: Word | None = None
     pulse: Pulse | None = None
+    door: AgentDoor | None = None
+    job: Word = ""  # SLURM_JOB_ID, when the agent runs in one
+    restarts: Number = 0  # how often the scheduler has started this job anew
+    log_tail: Annotated[str, msgspec.Meta(max_length=49_152)] = ""  # with the last report, when no log file is shared
 
 
-class Instruction(msgspec.Struct, frozen=True):
-    """What the portal answers: end with a reason, a new end of the time limit, or bye to the last report."""
+class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the portal says to an agent, over its link or through its door.
 
-    do: Literal["end", "time", "bye"]
+    end with a reason · time: a new end of the time limit (None: none) · portals: where the portal is from now on ·
+    hello: the portal's clock (now), said once a link stands · bye: to the last report.
+    """
+
+    do: Literal["end", "time", "portals", "hello", "bye"]
     reason: str = "asked"
     ends_at: float | None = None
+    portals: tuple[str, ...] = ()
+    portal_certificates: str = ""
+    now: float | None = None

@@ -49,6 +49,9 @@ class Links:
     def seen_at(self, session: str) -> float:
         return self._seen.get(session, self._since)
 
+    async def refresh(self) -> None:
+        """Look once at what other portals heard, before a round of questions."""
+
     def linked(self, session: str) -> bool:
         return session in self._links
 

@@ -12,7 +12,7 @@ import msgspec
 
 from madang.compute.order import Pulse
 from madang.desktops.views import PulseView
-from madang.kernel.clock import iso
+from madang.kernel.clock import iso, iso_or_none
 from madang.kernel.live import Live
 
 GATHER_SECONDS = 1.0
@@ -28,7 +28,9 @@ class Pulses:
         self._writing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()  # what is deleted must not be written after that
 
-    async def put(self, session: str, pulse: Pulse, viewers: int, seconds: float) -> None:
+    async def put(
+        self, session: str, pulse: Pulse, viewers: int, seconds: float, idle_since: float | None = None
+    ) -> None:
         shown = PulseView(
             at=iso(pulse.at),
             idle_seconds=pulse.idle_seconds,
@@ -37,6 +39,7 @@ class Pulses:
             width=pulse.width,
             height=pulse.height,
             viewers=viewers,
+            idle_since=iso_or_none(idle_since),
         )
         self._gathered[self._prefix + session] = shown
         if self._writing is None:

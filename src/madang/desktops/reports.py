@@ -6,11 +6,20 @@ from collections.abc import Callable
 
 import msgspec
 
-from madang.compute.order import Instruction, Report
-from madang.desktops.model import reported
+from madang.compute.order import Instruction, Pulse, Report
+from madang.desktops.rules import reported
 from madang.desktops.service import TRIES, Desktops
 from madang.desktops.store import Stale
 from madang.kernel import clock
+from madang.kernel.clock import epoch
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is remembered of a session between two reports."""
+
+    report: Report
+    person_id: str
+    idle_cpu_percent: float
 
 
 class Reports:
@@ -22,7 +31,7 @@ class Reports:
         self._viewers = viewers
         self._pulse_seconds = pulse_seconds
         # The last report of each agent without its pulse: a heartbeat that says nothing new changes no record.
-        self._taken: dict[str, tuple[Report, str]] = {}
+        self._taken: dict[str, Known] = {}
 
     def forget(self, session_id: str) -> None:
         """What the agent says next is news again."""
@@ -30,13 +39,14 @@ class Reports:
 
     async def take(self, session_id: str, report: Report) -> Instruction | None:
         """Store what an agent says; gives what to tell it."""
+        known = self._taken.get(session_id)
         if report.pulse is not None:
             viewers = self._viewers(session_id)
-            await self._desktops.pulses.put(session_id, report.pulse, viewers, self._pulse_seconds)
+            idle_since = await self._idle_since(session_id, report.pulse, known)
+            await self._desktops.pulses.put(session_id, report.pulse, viewers, self._pulse_seconds, idle_since)
         plain = msgspec.structs.replace(report, pulse=None)
-        known, person = self._taken.get(session_id, (None, ""))
-        if plain == known:
-            if self._desktops.heard(person) and (session := await self._desktops.store.get(session_id)):
+        if known is not None and plain == known.report:
+            if self._desktops.heard(known.person_id) and (session := await self._desktops.store.get(session_id)):
                 await self._desktops.tell(session)
             return None
         return await self._take_news(session_id, plain)
@@ -56,6 +66,17 @@ class Reports:
                 return Instruction("bye")
             if not session.wanted and report.state != "ending":
                 return Instruction("end", session.end_reason or "asked")
-            self._taken[session_id] = (report, session.person_id)
+            percent = session.terms.idle_cpu_percent if session.terms else 100.0
+            self._taken[session_id] = Known(report, session.person_id, percent)
             return None
         return None
+
+    async def _idle_since(self, session_id: str, pulse: Pulse, known: Known | None) -> float | None:
+        """Since when there has been neither input nor work; from now on, when what came before is not known."""
+        if pulse.idle_seconds is None:
+            return None
+        before = await self._desktops.pulses.get(session_id)
+        since = epoch(before.idle_since) if before and before.idle_since else pulse.at
+        if known is None or pulse.cpu_percent > known.idle_cpu_percent:
+            since = pulse.at
+        return max(since, pulse.at - pulse.idle_seconds)

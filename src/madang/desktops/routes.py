@@ -18,8 +18,8 @@ from madang.identity.sign_on import SignOn, address_of
 from madang.kernel.ground import Missing
 from madang.kernel.http import Problem
 
-LOG_BYTES = 262_144
 Name = Annotated[str, msgspec.Meta(max_length=80, description="What the desktop is called.")]
+Notes = Annotated[str, msgspec.Meta(max_length=2000, description="Whatever its person wants to remember of it.")]
 SessionId = Annotated[str, Parameter(max_length=20, description="Id of a session.")]
 WholeNumber = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 
@@ -28,13 +28,18 @@ class NewSession(msgspec.Struct, forbid_unknown_fields=True):
     """A desktop that somebody asks for; what is left out takes the site's default."""
 
     name: Name = ""
+    notes: Notes = ""
+    preset: Annotated[str, msgspec.Meta(max_length=20)] | None = None
     width: WholeNumber | None = None
     height: WholeNumber | None = None
     time_limit_seconds: WholeNumber | None = None
 
 
-class Rename(msgspec.Struct, forbid_unknown_fields=True):
-    name: Name
+class Description(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is."""
+
+    name: Name | None = None
+    notes: Notes | None = None
 
 
 class Choice(msgspec.Struct):
@@ -141,17 +146,7 @@ def _one(desktops: Desktops) -> Sequence[Any]:
     async def get_one(visitor: Visitor, session_id: SessionId) -> SessionView:
         return await desktops.shown(await desktops.get(visitor, session_id))
 
-    @get(
-        "/sessions/{session_id:str}/log",
-        operation_id="desktopLog",
-        summary="The last part of a desktop's log",
-        media_type="text/plain",
-        responses=problems(401, 404),
-    )
-    async def log(visitor: Visitor, session_id: SessionId) -> str:
-        return await desktops.log(visitor, session_id, LOG_BYTES)
-
-    return get_one, log
+    return (get_one,)
 
 
 def _changes(desktops: Desktops) -> Sequence[Any]:
@@ -160,18 +155,19 @@ def _changes(desktops: Desktops) -> Sequence[Any]:
     )
     async def create(visitor: Visitor, request: Request[Any, Any, Any], data: NewSession) -> SessionView:
         forbid_control_characters("name", data.name)
-        wish = Wish(data.name, data.width, data.height, data.time_limit_seconds)
+        wish = Wish(data.name, data.notes, data.preset, data.width, data.height, data.time_limit_seconds)
         return await desktops.shown(await desktops.create(visitor, wish, address_of(request)))
 
     @patch(
         "/sessions/{session_id:str}",
-        operation_id="renameDesktop",
-        summary="Rename a desktop",
+        operation_id="describeDesktop",
+        summary="Change a desktop's name or notes",
         responses=problems(401, 403, 404, 422),
     )
-    async def rename(visitor: Visitor, session_id: SessionId, data: Rename) -> SessionView:
-        forbid_control_characters("name", data.name)
-        return await desktops.shown(await desktops.rename(visitor, session_id, data.name))
+    async def describe(visitor: Visitor, session_id: SessionId, data: Description) -> SessionView:
+        forbid_control_characters("name", data.name or "")
+        changed = await desktops.describe(visitor, session_id, name=data.name, notes=data.notes)
+        return await desktops.shown(changed)
 
     @delete(
         "/sessions/{session_id:str}",
@@ -189,4 +185,4 @@ def _changes(desktops: Desktops) -> Sequence[Any]:
             return Response(None, status_code=204)
         return Response(await desktops.shown(ending), status_code=202)
 
-    return create, rename, end
+    return create, describe, end

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import secrets
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from madang.compute.launcher import Launcher
 from madang.compute.order import Stage
 from madang.desktops.model import Session, State
+from madang.desktops.policies import Policies
+from madang.desktops.preset import Preset
+from madang.desktops.presets import Choice, Presets
 from madang.desktops.pulses import Pulses
 from madang.desktops.store import Sessions, Stale
 from madang.desktops.views import EncodedViews, SessionView, join, view
 from madang.identity.audit import Audit
-from madang.identity.model import Visitor
+from madang.identity.model import Person, Visitor
 from madang.kernel import clock
 from madang.kernel.errors import Conflict, InvalidInput, NotFound, Unavailable
 from madang.kernel.ground import Ground
@@ -26,6 +28,7 @@ from madang.kernel.settings import SiteSettings, as_root
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 12
 TRIES = 5
+Outcome = TypeVar("Outcome")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -42,9 +45,11 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """A desktop that somebody asks for; what is None takes the site's default."""
+    """A desktop that somebody asks for; what is None takes its preset's."""
 
     name: str = ""
+    notes: str = ""
+    preset: str | None = None
     width: int | None = None
     height: int | None = None
     time_limit_seconds: int | None = None
@@ -53,64 +58,133 @@ class Wish(msgspec.Struct, frozen=True):
 class Desktops:
     """The desktops of one service."""
 
-    def __init__(self, ground: Ground, service: str, limits: Limits, launcher: Launcher, audit: Audit) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        service: str,
+        limits: Limits,
+        launchers: Mapping[str, Launcher],
+        audit: Audit,
+        presets: Presets,
+    ) -> None:
         self.service = service
         self.limits = limits
+        self.launchers = launchers
         self.store = Sessions(ground.database, service)
         self.pulses = Pulses(ground.live, service)
+        self.presets = presets
+        self.policies = Policies(ground.database, service)
+        self.audit = audit
         self._ground = ground
-        self._launcher = launcher
-        self._audit = audit
         self._encoded = EncodedViews()
         # Set by whoever carries sessions on: called with the id of one that wants a look now.
         self.wake: Callable[[str], None] = lambda _session: None
+        # Set likewise: tells a session's agent that its end was moved.
+        self.tell_end: Callable[[Session], Awaitable[None]] = _tell_nobody
         # Called with the id of a session that has just come to its end.
         self.after_end: list[Callable[[str], None]] = []
 
     async def create(self, visitor: Visitor, wish: Wish, address: str) -> Session:
-        """Store a new desktop; the loop launches it. Raises LimitReached, InvalidInput, Unavailable."""
-        if text := self._ground.settings[SiteSettings].maintenance:
-            raise Unavailable(text, code="maintenance", title="The site is being maintained")
-        now = clock.now()
-        limits = self.limits
-        session = Session(
-            id="".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH)),
-            service=self.service,
-            person_id=visitor.person.id,
-            person_name=visitor.person.name,
-            account=visitor.person.account if as_root() else None,
-            name=wish.name.strip(),
-            state=State.REQUESTED,
-            width=within("width", wish.width, limits.width, 320, limits.largest_width),
-            height=within("height", wish.height, limits.height, 240, limits.largest_height),
-            time_limit_seconds=within(
-                "time_limit_seconds",
-                wish.time_limit_seconds,
-                limits.time_limit_seconds,
-                60,
-                limits.longest_time_limit_seconds,
-            ),
-            created_at=now,
-            stages=(Stage("request", now),),
-        )
-        session = await self.store.add(session, most=limits.sessions_per_person)
-        await self._audit.record(
+        """A new desktop: one of the pool when there is one that fits, else stored and launched by the loop.
+
+        Raises LimitReached, InvalidInput, NotFound (the preset), Unavailable.
+        """
+        await self._refuse_while_maintained()
+        preset = await self.presets.pick(visitor.person, wish.preset)
+        session = self.draft(visitor.person, preset, wish)
+        most = (await self.policies.limits()).of(visitor.person.name, self.limits.sessions_per_person)
+        taken = await self._take_from_pool(session, most)
+        if taken is None:
+            of_site = (await self.policies.limits()).sessions_of_site
+            session = await self.store.add(session, most=most, most_of_site=of_site)
+        else:
+            session = taken
+        choice = Choice(preset.id, session.width, session.height, session.time_limit_seconds)
+        await self.presets.remember(visitor.person.id, choice)
+        await self.audit.record(
             "desktop.create", person=visitor.person, object=session.id, address=address, outcome="done"
         )
         await self.tell(session)
-        self.wake(session.id)
+        if taken is None:
+            self.wake(session.id)
+        else:
+            await self.tell_end(session)
         return session
+
+    def draft(self, person: Person, preset: Preset, wish: Wish) -> Session:
+        """A session as it would be stored. Raises InvalidInput."""
+        now = clock.now()
+        limits = self.limits
+        time_limit = within(
+            "time_limit_seconds",
+            wish.time_limit_seconds,
+            preset.time_limit_seconds,
+            60,
+            preset.longest_time_limit_seconds,
+        )
+        return Session(
+            id="".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH)),
+            service=self.service,
+            person_id=person.id,
+            person_name=person.name,
+            account=person.account if as_root() else None,
+            name=wish.name.strip(),
+            notes=wish.notes.strip(),
+            launcher=preset.launcher,
+            preset=preset.id,
+            preset_name=preset.name,
+            terms=preset.terms(time_limit),
+            state=State.REQUESTED,
+            width=within("width", wish.width, preset.width, 320, limits.largest_width),
+            height=within("height", wish.height, preset.height, 240, limits.largest_height),
+            time_limit_seconds=time_limit,
+            created_at=now,
+            stages=(Stage("request", now),),
+        )
+
+    async def _refuse_while_maintained(self) -> None:
+        notice = await self.policies.notice()
+        blocks = notice.blocks_start and notice.in_force(clock.now())
+        if text := self._ground.settings[SiteSettings].maintenance or (notice.text if blocks else ""):
+            raise Unavailable(text, code="maintenance", title="The site is being maintained")
+
+    async def _take_from_pool(self, wish: Session, most: int) -> Session | None:
+        """A ready desktop of the pool that is as the wish, given to its person; None when there is none."""
+        for ready in await self.store.pooled(wish.person_id):
+            same = ready.preset == wish.preset and ready.account == wish.account and _same_terms(ready, wish)
+            same = same and (ready.width, ready.height) == (wish.width, wish.height)
+            if not same or ready.state is not State.READY or ready.unknown_since is not None or not ready.wanted:
+                continue
+            now = clock.now()
+            with contextlib.suppress(Stale):  # another portal was faster: the next one
+                return await self.store.take_from_pool(
+                    ready,
+                    most=most,
+                    name=wish.name,
+                    notes=wish.notes,
+                    created_at=now,
+                    ready_at=now,
+                    ends_at=now + wish.time_limit_seconds,
+                    stages=(Stage("request", now, 0.0),),
+                )
+        return None
 
     async def get(self, visitor: Visitor, session_id: str) -> Session:
         """The session if it is theirs. Raises NotFound, also when it is somebody else's."""
         session = await self.store.get(session_id)
-        if session is None or session.person_id != visitor.person.id:
+        if session is None or session.person_id != visitor.person.id or session.pooled_until is not None:
             raise NotFound(
                 f"There is no desktop {session_id!r} of yours.",
                 code="session_not_found",
                 hint="It may have been removed.",
             )
         return session
+
+    async def managed(self, visitor: Visitor, session_id: str) -> Session:
+        """The session if it is theirs, or anybody's for operators. Raises NotFound."""
+        if visitor.may("desktops.manage") and (session := await self.store.get(session_id)):
+            return session
+        return await self.get(visitor, session_id)
 
     async def list(self, visitor: Visitor, *, everybody: bool, ended: bool, limit: int, offset: int) -> bytes:
         """Sessions as JSON, newest first. With `ended`, also those that ended within the retention."""
@@ -125,47 +199,59 @@ class Desktops:
     async def shown(self, session: Session) -> SessionView:
         return view(session, await self.pulses.get(session.id) if not session.over else None)
 
-    async def rename(self, visitor: Visitor, session_id: str, name: str) -> Session:
-        if not name.strip():
+    async def describe(self, visitor: Visitor, session_id: str, *, name: str | None, notes: str | None) -> Session:
+        """Give it another name, other notes, or both."""
+        if name is not None and not name.strip():
             raise InvalidInput("A name has at least one character.", fields=[{"field": "name", "message": "is empty"}])
+        values = {"name": name.strip() if name else None, "notes": notes.strip() if notes is not None else None}
+        given = {key: value for key, value in values.items() if value is not None}
+
+        async def describe(session: Session) -> Session:
+            return await self.change(session, **given)
+
+        return await self.again(lambda: self.get(visitor, session_id), describe)
+
+    async def again(
+        self, get: Callable[[], Awaitable[Session]], act: Callable[[Session], Awaitable[Outcome]]
+    ) -> Outcome:
+        """Read a session and act on it, anew when somebody else changed it in between. Raises Conflict."""
         for _ in range(TRIES):
-            session = await self.get(visitor, session_id)
+            session = await get()
             try:
-                return await self.change(session, name=name.strip())
+                return await act(session)
             except Stale:
                 continue
         raise Conflict("The desktop was changed by somebody else at the same time.", hint="Try again.")
 
     async def end(self, visitor: Visitor, session_id: str, address: str) -> Session | None:
-        """Ask for the end of a session. One that is over is forgotten, and None is given."""
-        for _ in range(TRIES):
-            session = await self.get(visitor, session_id)
+        """Ask for the end of a session of one's own. One that is over is forgotten, and None is given."""
+
+        async def end(session: Session) -> Session | None:
             if session.over:
                 await self.forget(ids=[session.id])
                 return None
             if not session.wanted:
                 return session
-            try:
-                changed = await self.want_end(session, "asked")
-            except Stale:
-                continue
-            await self._audit.record(
+            changed = await self.want_end(session, "asked")
+            await self.audit.record(
                 "desktop.end", person=visitor.person, object=session.id, address=address, outcome="done"
             )
             return changed
-        raise Conflict("The desktop was changed by somebody else at the same time.", hint="Try again.")
 
-    async def want_end(self, session: Session, reason: str) -> Session:
+        return await self.again(lambda: self.get(visitor, session_id), end)
+
+    async def want_end(self, session: Session, reason: str, message: str | None = None) -> Session:
         """Record that a session is to end, and why. Raises Stale."""
-        now = clock.now()
-        changed = await self.change(session, wanted=False, state=State.ENDING, ending_at=now, end_reason=reason)
+        changed = await self.change(
+            session,
+            wanted=False,
+            state=State.ENDING,
+            ending_at=clock.now(),
+            end_reason=reason,
+            end_message=message or session.end_message,
+        )
         self.wake(session.id)
         return changed
-
-    async def log(self, visitor: Visitor, session_id: str, most_bytes: int) -> str:
-        """The last part of a session's log."""
-        session = await self.get(visitor, session_id)
-        return await asyncio.to_thread(_tail, self._launcher.log_file(session.id), most_bytes)
 
     async def change(self, session: Session, **values: Any) -> Session:
         """Store a change and tell everybody who may see it. Raises Stale."""
@@ -179,6 +265,8 @@ class Desktops:
 
     async def tell(self, session: Session) -> None:
         """An event with the session as it is now."""
+        if session.pooled_until is not None:
+            return  # nobody knows of it yet
         shown = await self.shown(session)
         await self._ground.events.publish(f"{self.service}.session", {"session": shown}, person=session.person_id)
 
@@ -189,7 +277,8 @@ class Desktops:
     async def forget(self, *, ids: Sequence[str] = (), ended_before: float = 0.0) -> None:
         """Remove sessions that are over with what is kept beside them, and tell their people."""
         for session_id, person_id in await self.store.forget(ids=ids, ended_before=ended_before):
-            self._launcher.log_file(session_id).unlink(missing_ok=True)
+            for launcher in self.launchers.values():
+                launcher.log_file(session_id).unlink(missing_ok=True)
             await self._ground.events.publish(f"{self.service}.session.gone", {"id": session_id}, person=person_id)
 
 
@@ -210,11 +299,13 @@ def forbid_control_characters(field: str, value: str) -> None:
         raise InvalidInput(f"{field} {message}.", fields=[{"field": field, "message": message}])
 
 
-def _tail(file: Path, most_bytes: int) -> str:
-    try:
-        with file.open("rb") as log:
-            size = log.seek(0, 2)
-            log.seek(max(0, size - most_bytes))
-            return log.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
+def _same_terms(ready: Session, wish: Session) -> bool:
+    """Whether the ready one was made on the same terms, and for at least as long."""
+    if ready.terms is None or wish.terms is None or wish.time_limit_seconds > ready.time_limit_seconds:
+        return False
+    asked = msgspec.structs.replace(wish.terms.resources, time_limit_seconds=ready.terms.resources.time_limit_seconds)
+    return ready.terms == msgspec.structs.replace(wish.terms, resources=asked)
+
+
+async def _tell_nobody(_session: Session) -> None:
+    """Until somebody carries sessions on."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import os
-import pwd
 import socket
-from pathlib import Path
 
 import msgspec
 
 from madang.desktops.links import Links
 from madang.desktops.model import Session, State
+from madang.desktops.reach import NotReady, place_of
 from madang.desktops.reports import Reports
 from madang.desktops.service import Desktops
 from madang.doors import handover, tickets
+from madang.doors.calls import DoorPlace
 from madang.doors.counters import Counters
 from madang.doors.open_doors import OpenDoor, OpenDoors
 from madang.doors.pump import End, pump
@@ -23,24 +22,18 @@ from madang.identity.cookies import digest
 from madang.identity.model import Visitor
 from madang.identity.sign_on import SignOn
 from madang.kernel import clock
-from madang.kernel.errors import Conflict, MadangError, NotFound, NotSignedIn, Unavailable
+from madang.kernel.errors import MadangError, NotFound, NotSignedIn, Unavailable
 from madang.kernel.ground import SocketHandler
 from madang.kernel.log import logger
 from madang.kernel.sockets import WebSocket
 
 log = logger("desktops")
-DOOR = "door.sock"
 DOOR_POLL_SECONDS = 0.02
 
 # Close codes of the door; the page tells by them whether to come back (docs/architecture.md).
 SESSION_ENDED = 4001
 NO_LONGER_ALLOWED = 4003
 ENGINE_LOST = 1011
-
-
-class NotReady(Conflict):
-    code = "session_not_ready"
-    title = "The desktop cannot be looked at yet"
 
 
 class Doors:
@@ -89,31 +82,25 @@ class Doors:
         return ""
 
     async def _engine(self, session: Session) -> socket.socket:
-        if not session.has_door or session.door_key is None or session.folder is None:
-            raise NotReady(
-                "It is over." if session.over else "It is still starting.",
-                hint="Start a new one." if session.over else "Try again in a moment.",
-                state=session.state.value,
-            )
+        if not session.has_door:
+            raise NotReady("It is still starting.", hint="Try again in a moment.", state=session.state.value)
+        place, key = place_of(session)
         try:
-            uid = os.geteuid() if session.account is None else pwd.getpwnam(session.account).pw_uid
-        except KeyError as error:
-            raise Unavailable(f"There is no Unix account {session.account} any more.", code="account_gone") from error
-        try:
-            return await self._go_through(session, Path(session.folder) / DOOR, session.door_key, uid)
+            return await self._go_through(session, place, key)
         except handover.DoorError as error:
             log.warning("door did not open", session=session.id, code=error.code, reason=str(error))
             raise Unavailable(
                 "Its agent does not open the door.", code=error.code, hint="It is tried again by itself.", retry_after=1
             ) from error
 
-    async def _go_through(self, session: Session, door: Path, key: str, uid: int) -> socket.socket:
+    async def _go_through(self, session: Session, place: DoorPlace, key: str) -> socket.socket:
         """While the desktop starts, its door opens a moment after its display: whoever comes first waits for it."""
+        assert place.path is not None
         last_try = clock.now() + self._door_seconds
         while True:
             try:
                 ticket = tickets.issue(key, session.id)
-                return await handover.take(door, ticket, uid, timeout_seconds=self._door_seconds)
+                return await handover.take(place.path, ticket, place.uid, timeout_seconds=self._door_seconds)
             except handover.DoorUnreachable:
                 if session.state is not State.STARTING or clock.now() > last_try:
                     raise

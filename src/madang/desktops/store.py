@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 
 from madang.compute.order import Stage
-from madang.desktops.model import Session, State
-from madang.desktops.tables import sessions
+from madang.compute.sight import Waiting
+from madang.desktops.model import Session, State, Terms
+from madang.desktops.tables import sessions, usage
 from madang.kernel.database import Database
 from madang.kernel.errors import Failure, LimitReached
 
 _stages = msgspec.json.Decoder(tuple[Stage, ...])
-_failure = msgspec.json.Decoder(Failure)
+# Those columns that hold a structure, as JSON; empty is NULL.
+_structures: dict[str, msgspec.json.Decoder[Any]] = {
+    "failure": msgspec.json.Decoder(Failure),
+    "waiting": msgspec.json.Decoder(Waiting),
+    "terms": msgspec.json.Decoder(Terms),
+}
 
 
 class Stale(Exception):
@@ -41,12 +47,22 @@ class Sessions:
             rows = await connection.execute(select(sessions).where(self._mine, sessions.c.ended_at.is_(None)))
             return [_session(row) for row in rows.mappings()]
 
+    async def pooled(self, person_id: str | None = None) -> Sequence[Session]:
+        """Those of the pool, ready or on their way, of one person or everybody."""
+        chosen = select(sessions).where(self._mine, sessions.c.ended_at.is_(None), sessions.c.pooled_until.is_not(None))
+        if person_id is not None:
+            chosen = chosen.where(sessions.c.person_id == person_id)
+        async with self._database.read() as connection:
+            return [_session(row) for row in (await connection.execute(chosen)).mappings()]
+
     async def versions(
         self, *, person_id: str | None, ended_since: float, limit: int, offset: int
     ) -> Sequence[tuple[str, int]]:
         """Id and version of a person's (None: everybody's) sessions, newest first."""
         chosen = select(sessions.c.id, sessions.c.version).where(
-            self._mine, sessions.c.ended_at.is_(None) | (sessions.c.ended_at > ended_since)
+            self._mine,
+            sessions.c.pooled_until.is_(None),
+            sessions.c.ended_at.is_(None) | (sessions.c.ended_at > ended_since),
         )
         if person_id is not None:
             chosen = chosen.where(sessions.c.person_id == person_id)
@@ -62,21 +78,45 @@ class Sessions:
                 found += [_session(row) for row in (await connection.execute(part)).mappings()]
         return found
 
-    async def add(self, session: Session, *, most: int) -> Session:
-        """Store a new session; one without a name is numbered. Raises LimitReached when its person has `most`."""
-        mine = (self._mine, sessions.c.person_id == session.person_id, sessions.c.ended_at.is_(None))
+    async def add(self, session: Session, *, most: int, most_of_site: int | None = None) -> Session:
+        """Store a new session; one without a name is numbered.
+
+        Raises LimitReached when its person has `most` running ones, or everybody together `most_of_site`. Those of the
+        pool count for the site alone.
+        """
+        running = (self._mine, sessions.c.ended_at.is_(None))
+        mine = (*running, sessions.c.person_id == session.person_id, sessions.c.pooled_until.is_(None))
         async with self._database.write() as connection:
             names = list((await connection.execute(select(sessions.c.name).where(*mine))).scalars())
-            if len(names) >= most:
-                raise LimitReached(
-                    f"You have {len(names)} running desktops; the limit is {most}.",
-                    hint="End one of them, or ask the site's operator for a higher limit.",
-                    limit=most,
-                )
-            if not session.name:
+            if session.pooled_until is None:
+                _refuse_more(len(names), most)
+            if most_of_site is not None:
+                everybody = select(func.count()).select_from(sessions).where(*running)
+                _refuse_more_of_site(int((await connection.execute(everybody)).scalar_one()), most_of_site)
+            if not session.name and session.pooled_until is None:
                 session = msgspec.structs.replace(session, name=_free_name(names))
             await connection.execute(insert(sessions).values(**_row(session)))
         return session
+
+    async def take_from_pool(self, session: Session, *, most: int, **values: Any) -> Session:
+        """Give a ready desktop of the pool to its person. Raises LimitReached, and Stale when it is not there now."""
+        mine = (
+            self._mine,
+            sessions.c.ended_at.is_(None),
+            sessions.c.person_id == session.person_id,
+            sessions.c.pooled_until.is_(None),
+        )
+        async with self._database.write() as connection:
+            names = list((await connection.execute(select(sessions.c.name).where(*mine))).scalars())
+            _refuse_more(len(names), most)
+            values["name"] = values.get("name") or _free_name(names)
+            taken = msgspec.structs.replace(session, **values, pooled_until=None, version=session.version + 1)
+            row = _row(taken)
+            guarded = update(sessions).where(sessions.c.id == session.id, sessions.c.version == session.version)
+            columns = {name: row[name] for name in (*values, "pooled_until", "version")}
+            if (await connection.execute(guarded.values(**columns))).rowcount != 1:
+                raise Stale(session.id)
+        return taken
 
     async def change(self, session: Session, **values: Any) -> Session:
         """Store the session with some values changed. Raises Stale when it is not the newest version."""
@@ -87,6 +127,8 @@ class Sessions:
         async with self._database.write() as connection:
             if (await connection.execute(guarded.values(**columns))).rowcount != 1:
                 raise Stale(session.id)
+            if changed.over and not session.over and session.launched_at is not None:
+                await connection.execute(insert(usage).values(**_usage(changed)))
         return changed
 
     async def forget(self, *, ids: Sequence[str] = (), ended_before: float = 0.0) -> Sequence[tuple[str, str]]:
@@ -101,6 +143,25 @@ class Sessions:
             return [(row[0], row[1]) for row in gone]
 
 
+def _refuse_more(running: int, most: int) -> None:
+    if running >= most:
+        raise LimitReached(
+            f"You have {running} running desktops; the limit is {most}.",
+            hint="End one of them, or ask the site's operator for a higher limit.",
+            limit=most,
+        )
+
+
+def _refuse_more_of_site(running: int, most: int) -> None:
+    if running >= most:
+        raise LimitReached(
+            f"{running} desktops run on this site; the limit is {most}.",
+            code="site_full",
+            hint="Try again later: somebody has to end one first.",
+            limit=most,
+        )
+
+
 def _free_name(taken: Sequence[str]) -> str:
     return next(name for number in itertools.count(1) if (name := f"Desktop {number}") not in taken)
 
@@ -109,7 +170,8 @@ def _row(session: Session) -> dict[str, Any]:
     row = msgspec.structs.asdict(session)
     row["state"] = session.state.value
     row["stages"] = msgspec.json.encode(session.stages)
-    row["failure"] = msgspec.json.encode(session.failure) if session.failure else None
+    for name in _structures:
+        row[name] = msgspec.json.encode(row[name]) if row[name] is not None else None
     return row
 
 
@@ -117,5 +179,33 @@ def _session(row: RowMapping) -> Session:
     values = dict(row)
     values["state"] = State(values["state"])
     values["stages"] = _stages.decode(values["stages"])
-    values["failure"] = _failure.decode(values["failure"]) if values["failure"] else None
+    for name, decoder in _structures.items():
+        values[name] = decoder.decode(values[name]) if values[name] else None
     return Session(**values)
+
+
+def _usage(session: Session) -> dict[str, Any]:
+    resources = session.terms.resources if session.terms else None
+    return {
+        "session_id": session.id,
+        "service": session.service,
+        "person_id": session.person_id,
+        "person_name": session.person_name,
+        "account": session.account,
+        "preset_name": session.preset_name,
+        "launcher": session.launcher,
+        "node": session.node,
+        "cpus": (resources.cpus if resources else None) or 1,
+        "gpus": gpus_of(resources.gpus) if resources else 0,
+        "memory_bytes": float((resources.memory_bytes if resources else None) or 0),
+        "created_at": session.created_at,
+        "started_at": session.started_at or (session.launched_at if session.launcher == "local" else None),
+        "ended_at": session.ended_at,
+        "end_reason": session.end_reason or "",
+    }
+
+
+def gpus_of(wish: str) -> int:
+    """How many GPUs `2` or `a100:2` are."""
+    count = wish.rpartition(":")[2]
+    return int(count) if count.isdecimal() else (1 if wish else 0)

@@ -9,26 +9,20 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from madang.compute.launcher import Launcher, LaunchFailed, Placement
+import msgspec
+
+from madang.compute.launcher import Launcher, LaunchFailed, LaunchUnsure
 from madang.compute.order import AgentOrder, Instruction, Stage
-from madang.desktops.links import Links
-from madang.desktops.model import (
-    FAILURES,
-    NO_ACCOUNT,
-    NOT_LAUNCHED,
-    Decision,
-    Patience,
-    Session,
-    Sight,
-    State,
-    Step,
-    decide,
-    finished,
-)
+from madang.compute.sight import Placement
+from madang.desktops.failures import NO_ACCOUNT, NO_LAUNCHER, NOT_LAUNCHED, failure_of
+from madang.desktops.model import Session, State
+from madang.desktops.reach import Reach
+from madang.desktops.rules import Decision, Patience, Sight, Step, decide, finished
 from madang.desktops.service import TRIES, Desktops
 from madang.desktops.store import Stale
 from madang.identity.cookies import digest
 from madang.kernel import clock, metrics
+from madang.kernel.clock import epoch
 from madang.kernel.errors import Failure, MadangError
 from madang.kernel.log import logger
 from madang.kernel.loops import Loop
@@ -44,8 +38,7 @@ class Supervisor:
     def __init__(
         self,
         desktops: Desktops,
-        launcher: Launcher,
-        links: Links,
+        reach: Reach,
         patience: Patience,
         order: Callable[[Session, str, str], AgentOrder],
         *,
@@ -57,8 +50,9 @@ class Supervisor:
         `news_again(session)`: whatever its agent says next counts as news.
         """
         self._desktops = desktops
-        self._launcher = launcher
-        self._links = links
+        self._launchers = desktops.launchers
+        self._reach = reach
+        self._links = reach.links
         self._patience = patience
         self._order = order
         self._news_again = news_again
@@ -70,10 +64,12 @@ class Supervisor:
 
     async def start(self) -> None:
         self._desktops.wake = self.wake
-        self._launcher.on_exit = self.wake
+        self._desktops.tell_end = self._tell_end
+        for launcher in self._launchers.values():
+            launcher.on_exit = self.wake
         for session in await self._desktops.store.running():
-            if placement := placement_of(session):
-                await self._launcher.adopt(session.id, placement)
+            if (placement := session.placement) and (its := self._launchers.get(session.launcher)):
+                await its.adopt(session.id, placement)
 
     async def stop(self) -> None:
         self._stopped = True
@@ -90,6 +86,9 @@ class Supervisor:
     async def cycle(self) -> str:
         """Look at every session that is not over."""
         running = await self._desktops.store.running()
+        await self._links.refresh()
+        for name in {session.launcher for session in running} & self._launchers.keys():
+            await self._launchers[name].refresh()
         for session in running:
             if session.id not in self._steps:
                 await self._look_at(session)
@@ -147,13 +146,28 @@ class Supervisor:
             await self._take_step(session, await self._decide(session))
 
     async def _decide(self, session: Session) -> Decision:
-        linked, seen_at = self._links.linked(session.id), self._links.seen_at(session.id)
-        placement = placement_of(session)
-        process: bool | None = None
-        if placement and not linked:
-            process = await self._launcher.alive(placement)
-        sight = Sight(seen_at=seen_at, linked=linked, process=process, launching=session.id in self._launching)
-        return decide(session, sight, clock.now(), self._patience)
+        linked = self._links.linked(session.id)
+        launcher = self._launchers.get(session.launcher)
+        agent = None
+        if launcher and session.launched_at is not None and (launcher.queues or (session.placement and not linked)):
+            agent = await launcher.look(session.id, session.placement)
+        sight = Sight(
+            heard_at=self._links.seen_at(session.id),
+            linked=linked,
+            agent=agent,
+            launching=session.id in self._launching,
+            idle_since=await self._idle_since(session),
+        )
+        decision = decide(session, sight, clock.now(), self._patience)
+        if decision.step is Step.FAIL and agent is not None:
+            return Decision(Step.FAIL, decision.why, {"failure": failure_of(decision.why, agent)})
+        return decision
+
+    async def _idle_since(self, session: Session) -> float | None:
+        if session.terms is None or not session.terms.idle_stop_seconds or session.state is not State.READY:
+            return None
+        pulse = await self._desktops.pulses.get(session.id)
+        return epoch(pulse.idle_since) if pulse and pulse.idle_since else None
 
     async def _take_step(self, session: Session, decision: Decision) -> None:
         match decision.step:
@@ -164,16 +178,29 @@ class Supervisor:
             case Step.FINISH:
                 await self._finish(session, decision.why, None)
             case Step.FAIL:
-                await self._finish(session, decision.why, FAILURES[decision.why])
-            case Step.MARK_UNKNOWN:
-                log.info("session unknown", session=session.id)
-                self._news_again(session.id)
-                await self._desktops.change(session, unknown_since=self._links.seen_at(session.id))
-            case Step.MARK_SEEN:
-                await self._desktops.change(session, unknown_since=None)
+                failure = decision.changes.get("failure") or failure_of(decision.why)
+                await self._finish(session, "failed", failure)
+            case Step.NOTE:
+                await self._note(session, decision)
+
+    async def _note(self, session: Session, decision: Decision) -> None:
+        changes = decision.changes
+        if "unknown_since" in changes or "state" in changes:
+            log.info("session", session=session.id, step=decision.why, reason=changes.get("unknown_reason"))
+            self._news_again(session.id)
+        changed = await self._desktops.change(session, **changes)
+        if changed.ends_at != session.ends_at and changed.ends_at is not None:
+            await self._tell_end(changed)
+
+    async def _tell_end(self, session: Session) -> None:
+        await self._reach.tell(session, Instruction("time", ends_at=session.ends_at))
 
     async def _launch(self, session: Session) -> None:
         if session.id in self._launching:
+            return
+        launcher = self._launchers.get(session.launcher)
+        if launcher is None:
+            await self._over(session, "failed", NO_LAUNCHER)
             return
         if as_root() and session.account is None:
             # Without an account an agent stays who starts it, and that is root.
@@ -181,79 +208,93 @@ class Supervisor:
             return
         self._launching.add(session.id)
         try:
-            if session.launched_at is not None:
-                # A portal that is gone was at it: whatever it started has not reported, and goes.
-                await self._sweep(session)
-            now = clock.now()
-            agent_secret, door_key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-            request = Stage("request", session.created_at, round(now - session.created_at, 3))
-            session = await self._desktops.change(
-                session,
-                state=State.STARTING,
-                launched_at=now,
-                ends_at=now + session.time_limit_seconds,
-                folder=str(self._launcher.folder(session.id)),
-                stages=(request, Stage("agent", now)),
-                agent_secret_hash=digest(agent_secret),
-                door_key=door_key,
-            )
-            try:
-                await self._launcher.prepare()
-                placement = await self._launcher.start(self._order(session, agent_secret, door_key))
-            except LaunchFailed as error:
-                await self._over(session, "failed", error.failure)
+            if session.launched_at is not None and not await self._sweep(session):
+                # A portal that is gone was at it: whatever it started has not reported, and goes first.
                 return
-            except Exception:
-                # Not to be tried again and again; and nobody knows what was half made.
-                metrics.bugs.labels("desktops").inc()
-                log.exception("launch failed", session=session.id)
-                await self._finish(session, "failed", NOT_LAUNCHED)
-                return
-            await self._store_placement(session, placement)
+            await self._launch_by(launcher, session)
         finally:
             self._launching.discard(session.id)
+
+    async def _launch_by(self, launcher: Launcher, session: Session) -> None:
+        now = clock.now()
+        agent_secret, door_key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        request = Stage("request", session.created_at, round(now - session.created_at, 3))
+        session = await self._desktops.change(
+            session,
+            state=State.WAITING if launcher.queues else State.STARTING,
+            launched_at=now,
+            ends_at=None if launcher.queues else now + granted_seconds(session),
+            folder=str(launcher.folder(session.id)),
+            stages=(request, Stage("queue" if launcher.queues else "agent", now)),
+            agent_secret_hash=digest(agent_secret),
+            door_key=door_key,
+        )
+        try:
+            await launcher.prepare()
+            placement = await launcher.start(self._order(session, agent_secret, door_key), session.name)
+        except LaunchFailed as error:
+            await self._over(session, "failed", error.failure)
+        except LaunchUnsure:
+            # Its answer was lost: the next look finds its job, or says that there is none.
+            log.warning("launch unsure", session=session.id)
+        except Exception:
+            # Not to be tried again and again; and nobody knows what was half made.
+            metrics.bugs.labels("desktops").inc()
+            log.exception("launch failed", session=session.id)
+            await self._finish(session, "failed", NOT_LAUNCHED)
+        else:
+            await self._store_placement(session, placement)
 
     async def _store_placement(self, launched: Session, placement: Placement) -> None:
         """The agent's first report says the same; whichever comes first is stored."""
         for _ in range(TRIES):
             session = await self._desktops.store.get(launched.id)
-            if session is None or session.over or session.pid is not None:
+            if session is None or session.over or session.pid is not None or session.job is not None:
                 return
             if session.launched_at != launched.launched_at:
                 return  # another portal held this launch for dead and began its own
+            values = {"job": placement.job}
+            if placement.pid is not None:
+                values |= msgspec.structs.asdict(placement)
             try:
-                await self._desktops.change(
-                    session, node=placement.node, pid=placement.pid, pid_started=placement.pid_started
-                )
+                await self._desktops.change(session, **values)
             except Stale:
                 continue
             return
 
     async def _ask_to_end(self, session: Session, reason: str) -> None:
-        """Over the link; an agent that is not connected is ended by force when its time is over (`decide`)."""
+        """An agent that cannot be told is ended by force when its time is over (`decide`)."""
         if session.wanted:
             await self._desktops.want_end(session, reason)  # which looks at it again
         else:
-            await self._links.tell(session.id, Instruction("end", reason))
+            await self._reach.tell(session, Instruction("end", reason))
 
     async def _finish(self, session: Session, reason: str, failure: Failure | None) -> None:
-        """End by force whatever is left, then record the end."""
-        await self._sweep(session)
+        """End by force whatever is left, then record the end: not before, where it could not be seen to be over."""
+        launcher = self._launchers.get(session.launcher)
+        if not await self._sweep(session) and launcher is not None and launcher.queues:
+            return
         await self._over(session, reason, failure)
 
-    async def _sweep(self, session: Session) -> None:
-        if session.folder is not None:
-            folder = Path(session.folder)
-            if not await self._launcher.sweep(session.id, session.account, folder, session.display):
-                log.warning("something of a session could not be removed", session=session.id)
+    async def _sweep(self, session: Session) -> bool:
+        launcher = self._launchers.get(session.launcher)
+        if session.folder is None or launcher is None:
+            return True
+        folder = Path(session.folder)
+        swept = await launcher.sweep(session.id, session.account, folder, session.display, session.placement)
+        if not swept:
+            log.warning("something of a session could not be removed", session=session.id)
+        return swept
 
     async def _clear(self, session: Session) -> None:
         """A keeper that was killed left the folder, which its worker may empty but, as the account, not remove."""
-        placement = placement_of(session)
-        if placement is None or session.folder is None or self._links.linked(session.id):
+        placement, launcher = session.placement, self._launchers.get(session.launcher)
+        if placement is None or session.folder is None or launcher is None or self._links.linked(session.id):
             return
+        if launcher.queues:
+            return  # its node is not ours, and the folder there its agent's own
         left = await asyncio.to_thread(Path(session.folder).exists)
-        if left and await self._launcher.alive(placement) is False:
+        if left and (await launcher.look(session.id, placement)).alive is False:
             await self._sweep(session)
 
     async def _over(self, session: Session, reason: str, failure: Failure | None) -> None:
@@ -261,7 +302,7 @@ class Supervisor:
         log.info("session over", session=session.id, reason=reason, code=failure.code if failure else "")
 
 
-def placement_of(session: Session) -> Placement | None:
-    if session.pid is None or session.node is None:
-        return None
-    return Placement(session.node, session.pid, session.pid_started or 0)
+def granted_seconds(session: Session) -> float:
+    """How long it may run from its launch on. One of the pool may also wait to be asked for."""
+    waits = max(0.0, session.pooled_until - session.created_at) if session.pooled_until is not None else 0.0
+    return session.time_limit_seconds + waits

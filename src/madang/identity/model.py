@@ -12,11 +12,13 @@ from madang.kernel.errors import InvalidInput
 
 Role = Literal["admin", "operator", "teacher", "student", "member", "monitor"]
 Language = Literal["ko", "en"]
-Permission = Literal["desktops.use", "desktops.see_all", "people.manage", "audit.read", "site.see"]
+Permission = Literal["desktops.use", "desktops.see_all", "desktops.manage", "people.manage", "audit.read", "site.see"]
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    "admin": frozenset({"desktops.use", "desktops.see_all", "people.manage", "audit.read", "site.see"}),
-    "operator": frozenset({"desktops.use", "desktops.see_all", "audit.read", "site.see"}),
+    "admin": frozenset(
+        {"desktops.use", "desktops.see_all", "desktops.manage", "people.manage", "audit.read", "site.see"}
+    ),
+    "operator": frozenset({"desktops.use", "desktops.see_all", "desktops.manage", "audit.read", "site.see"}),
     "teacher": frozenset({"desktops.use"}),
     "student": frozenset({"desktops.use"}),
     "member": frozenset({"desktops.use"}),

@@ -19,3 +19,8 @@ def iso(seconds: float) -> str:
 
 def iso_or_none(seconds: float | None) -> str | None:
     return None if seconds is None else iso(seconds)
+
+
+def epoch(text: str) -> float:
+    """Seconds since the epoch of what `iso` wrote."""
+    return datetime.fromisoformat(text).timestamp()

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import msgspec
 
+from madang.compute.launcher import Launcher
 from madang.compute.local import LocalLauncher
 from madang.compute.order import AgentOrder
 from madang.desktops.agent.preflight import PROGRAMS, find
 from madang.desktops.links import Links
-from madang.desktops.model import Patience, Session
+from madang.desktops.model import Session
+from madang.desktops.preset import STANDARD, Preset
+from madang.desktops.presets import Presets
+from madang.desktops.reach import Reach
 from madang.desktops.reports import Reports
 from madang.desktops.routes import router
+from madang.desktops.rules import Patience
 from madang.desktops.service import Desktops, Limits
 from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, agent_socket
 from madang.desktops.supervisor import Supervisor
@@ -45,19 +50,16 @@ def missing(_settings: Settings) -> Sequence[Missing]:
 def assemble(ground: Ground) -> Parts:
     settings = ground.settings[VncSettings]
     sign_on = SignOn(ground)
-    launcher = LocalLauncher(
-        folder_root=Path(session_folder(ground.settings)),
-        log_folder=ground.state_folder / "logs",
-        agent_module=AGENT,
-    )
+    launchers = launchers_of(ground)
     links = Links()
-    desktops = Desktops(ground, "vnc", limits(settings), launcher, Audit(ground))
+    reach = Reach(links, settings.door_seconds)
+    presets = Presets(ground.database, "vnc", standard_preset(settings))
+    desktops = Desktops(ground, "vnc", limits(settings), launchers, Audit(ground), presets)
     doors = Doors(desktops, sign_on, settings.door_seconds)
     reports = Reports(desktops, doors.open.viewers, settings.heartbeat_seconds + settings.silent_seconds)
     supervisor = Supervisor(
         desktops,
-        launcher,
-        links,
+        reach,
         patience(settings),
         lambda session, agent_secret, door_key: order(ground.settings, session, agent_secret, door_key),
         look_seconds=settings.look_seconds,
@@ -74,7 +76,8 @@ def assemble(ground: Ground) -> Parts:
 
     async def stop() -> None:
         await supervisor.stop()
-        launcher.close()
+        for launcher in launchers.values():
+            launcher.close()
 
     return Parts(
         routes=[router(desktops, sign_on, lambda: missing(ground.settings))],
@@ -82,6 +85,29 @@ def assemble(ground: Ground) -> Parts:
         loops=[supervisor.loop, Loop("vnc doors", doors.check, ground.settings[IdentitySettings].recheck_seconds)],
         start=supervisor.start,
         stop=stop,
+    )
+
+
+def launchers_of(ground: Ground) -> dict[str, Launcher]:
+    """The launchers that presets may name."""
+    local = LocalLauncher(
+        folder_root=Path(session_folder(ground.settings)),
+        log_folder=ground.state_folder / "logs",
+        agent_module=AGENT,
+    )
+    return {"local": local}
+
+
+def standard_preset(settings: VncSettings) -> Preset:
+    """What is offered while operators have made no preset."""
+    return Preset(
+        id=STANDARD,
+        name="Standard",
+        launcher=settings.launcher,
+        width=settings.width,
+        height=settings.height,
+        time_limit_seconds=settings.time_limit_seconds,
+        longest_time_limit_seconds=settings.longest_time_limit_seconds,
     )
 
 
@@ -105,6 +131,7 @@ def patience(settings: VncSettings) -> Patience:
         start=settings.start_seconds,
         silent=settings.silent_seconds,
         end=settings.end_seconds,
+        idle_warning=settings.idle_warning_seconds,
     )
 
 

@@ -32,6 +32,13 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sessions_per_person: Annotated[
         int, msgspec.Meta(ge=1, le=1000, description="Running desktops that one person may have.")
     ] = 3
+    launcher: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^(local|slurm)$",
+            description="What starts desktops while operators have made no presets: `local` or `slurm`.",
+        ),
+    ] = "local"
     width: Annotated[int, msgspec.Meta(ge=320, le=7680, description="Width of a new desktop (pixels).")] = 1440
     height: Annotated[int, msgspec.Meta(ge=240, le=4320, description="Height of a new desktop (pixels).")] = 900
     largest_width: Annotated[int, msgspec.Meta(ge=320, le=7680, description="Largest width (pixels).")] = 3840
@@ -56,6 +63,10 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="An agent gets this long to end its session before it is ended by force.")
     ] = 10.0
+    idle_warning_seconds: Annotated[
+        float,
+        msgspec.Meta(gt=0, description="A desktop that is to be stopped for idleness is announced so long before."),
+    ] = 300.0
     look_seconds: Annotated[float, msgspec.Meta(gt=0, description="The loop looks at all sessions this often.")] = 3.0
     door_seconds: Annotated[float, msgspec.Meta(gt=0, description="A door has to open within this time.")] = 5.0
     retention_hours: Annotated[
@@ -64,6 +75,9 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum_free_bytes: Annotated[
         int, msgspec.Meta(ge=0, description="Free space that home and session folder need for a start (bytes).")
     ] = 50_000_000
+    largest_upload_bytes: Annotated[
+        int, msgspec.Meta(ge=0, description="Largest file that may be uploaded into a desktop (bytes); 0: none.")
+    ] = 2_147_483_648
     log_bytes: Annotated[
         int, msgspec.Meta(ge=4096, description="Programs of a session may write this much into its log (bytes).")
     ] = 1_000_000
