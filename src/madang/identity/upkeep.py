@@ -20,7 +20,7 @@ def clean_up_loop(ground: Ground) -> Loop:
     async def cycle() -> str:
         return await clean_up(ground)
 
-    return Loop("identity clean-up", cycle, settings.clean_up_minutes * 60)
+    return Loop("identity clean-up", cycle, settings.clean_up_minutes * 60, lease=True)
 
 
 async def clean_up(ground: Ground) -> str:

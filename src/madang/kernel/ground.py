@@ -14,6 +14,7 @@ from madang.kernel.claims import Claim
 from madang.kernel.database import Database, DatabaseSettings
 from madang.kernel.errors import SiteError
 from madang.kernel.events import Events
+from madang.kernel.leases import Leases
 from madang.kernel.live import Live, LiveSettings, make_live
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings
@@ -31,6 +32,7 @@ class Ground:
         self.database = Database(self.state_folder / "madang.sqlite3", settings[DatabaseSettings])
         self.live: Live = make_live(settings[LiveSettings], self.state_folder / "live.sqlite3", shared=shared)
         self.events = Events(self.live)
+        self.leases = Leases(self.live, settings[LiveSettings].lease_seconds)
         self.services: Sequence[str] = ()  # names of those that this site runs; portal.py says them
         self.leaving = False  # told to stop, and still serving until proxies have noticed
 
@@ -38,6 +40,7 @@ class Ground:
         await self.live.start()
 
     async def stop(self) -> None:
+        await self.leases.stop()
         await self.live.stop()
         await self.database.close()
 

@@ -73,7 +73,7 @@ def build_app(ground: Ground, parts: Sequence[Parts]) -> Edge:
         for part in parts:
             await part.start()
         for loop in loops:
-            loop.start()
+            loop.start(ground.leases)
 
     async def stop() -> None:
         for loop in loops:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from madang.kernel import metrics
 from madang.kernel.errors import MadangError
+from madang.kernel.leases import Lease, Leases
 from madang.kernel.log import logger
 
 log = logger("loops")
@@ -17,11 +18,14 @@ log = logger("loops")
 class Loop:
     """Runs `cycle` every `seconds`, and at once when woken. A failing cycle is logged and tried again.
 
-    `cycle` returns one sentence on what it did, or an empty string when there was nothing to do.
+    `cycle` returns one sentence on what it did, or an empty string when there was nothing to do. With `lease`, of
+    several portals only the one that holds the loop's lease runs cycles; waking it elsewhere does no harm.
     """
 
-    def __init__(self, name: str, cycle: Callable[[], Awaitable[str]], seconds: float) -> None:
+    def __init__(self, name: str, cycle: Callable[[], Awaitable[str]], seconds: float, *, lease: bool = False) -> None:
         self.name = name
+        self._leased = lease
+        self._lease: Lease | None = None
         self._cycle = cycle
         self._seconds = seconds
         self._wake = asyncio.Event()
@@ -32,7 +36,15 @@ class Loop:
         """Look again now."""
         self._wake.set()
 
-    def start(self) -> None:
+    @property
+    def runs_here(self) -> bool:
+        """Whether cycles are this process's. A long cycle asks before each step: it may have been stopped meanwhile."""
+        return self._lease is None or self._lease.held
+
+    def start(self, leases: Leases | None = None) -> None:
+        """`leases`: those of this process; without, the loop runs in any case."""
+        if self._leased and leases is not None:
+            self._lease = leases.lease(self.name, self.wake)
         self._task = asyncio.create_task(self._run(), name=f"loop {self.name}")
 
     async def stop(self) -> None:
@@ -45,7 +57,8 @@ class Loop:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            await self.run_once()
+            if self.runs_here:
+                await self.run_once()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._seconds)
 

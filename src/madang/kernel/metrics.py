@@ -16,6 +16,7 @@ loop_cycles = Counter("madang_loop_cycles_total", "Cycles of a loop.", ["loop", 
 loop_seconds = Histogram(
     "madang_loop_cycle_seconds", "Time of one cycle of a loop.", ["loop"], buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10)
 )
+lease_held = Gauge("madang_loop_runs_here", "1 when this process runs the loop, of several processes.", ["loop"])
 live_connections = Gauge("madang_live_connections", "Pages listening to live updates.")
 command_failures = Counter("madang_command_failures_total", "External programs that failed.", ["program"])
 
