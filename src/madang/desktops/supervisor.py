@@ -43,10 +43,13 @@ class Supervisor:
         order: Callable[[Session, str, str], AgentOrder],
         *,
         look_seconds: float,
+        call_seconds: float,
+        portals: Callable[[Session], Instruction],
         news_again: Callable[[str], None],
     ) -> None:
         """`order(session, agent_secret, door_key)` makes the order for an agent.
 
+        An agent that was not heard for `call_seconds` is told through its door where the portal is: `portals(session)`.
         `news_again(session)`: whatever its agent says next counts as news.
         """
         self._desktops = desktops
@@ -55,6 +58,9 @@ class Supervisor:
         self._links = reach.links
         self._patience = patience
         self._order = order
+        self._call_seconds = call_seconds
+        self._portals = portals
+        self._called: dict[str, float] = {}
         self._news_again = news_again
         self._launching: set[str] = set()
         self._steps: dict[str, asyncio.Task[None]] = {}
@@ -91,12 +97,24 @@ class Supervisor:
             await self._launchers[name].refresh()
         for session in running:
             if session.id not in self._steps:
+                self._call(session)
                 await self._look_at(session)
         if time.monotonic() - self._forgot_at > FORGET_SECONDS:
             self._forgot_at = time.monotonic()
             before = clock.now() - self._desktops.limits.retention_seconds
             await self._desktops.forget(ended_before=before)
         return ""
+
+    def _call(self, session: Session) -> None:
+        """An agent that is not heard may look for the portal where it is not any more: it is told through its door."""
+        heard = self._links.linked(session.id) or not session.has_door
+        last = max(self._links.seen_at(session.id), self._called.get(session.id, 0.0))
+        if not heard and clock.now() - last > self._call_seconds:
+            self._called[session.id] = clock.now()
+            self._run(session.id, self._tell_portals(session))
+
+    async def _tell_portals(self, session: Session) -> None:
+        await self._reach.tell(session, self._portals(session))
 
     async def _look_at(self, session: Session) -> None:
         """One session that cannot be looked at does not keep the others waiting."""
@@ -179,7 +197,7 @@ class Supervisor:
                 await self._finish(session, decision.why, None)
             case Step.FAIL:
                 failure = decision.changes.get("failure") or failure_of(decision.why)
-                await self._finish(session, "failed", failure)
+                await self._finish(session, decision.why, failure)
             case Step.NOTE:
                 await self._note(session, decision)
 
