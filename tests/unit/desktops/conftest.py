@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from madang.desktops.model import Patience
+from madang.desktops.rules import Patience
 from madang.identity.background import background_of
 from madang.kernel.ground import Ground
 from madang.kernel.settings import load

@@ -8,9 +8,14 @@ import msgspec
 
 from madang.compute.launcher import LaunchFailed, Placement
 from madang.compute.order import AgentOrder, Failure, Instruction, Pulse, Report
+from madang.compute.sight import Seen
 from madang.desktops.links import Links
-from madang.desktops.model import Patience, Session, State
+from madang.desktops.model import Session, State
+from madang.desktops.preset import STANDARD, Preset
+from madang.desktops.presets import Presets
+from madang.desktops.reach import Reach
 from madang.desktops.reports import Reports
+from madang.desktops.rules import Patience
 from madang.desktops.service import Desktops, Limits, Wish
 from madang.desktops.supervisor import Supervisor
 from madang.identity.audit import Audit
@@ -56,11 +61,17 @@ def visitor(name: str = "kim", *roles: str) -> Visitor:
 
 
 class Agents:
-    """A launcher in memory: agents are entries of a dictionary."""
+    """A launcher in memory: agents are entries of a dictionary. With `queues` they are jobs, seen as `seen` says."""
 
     node = "here"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, queues: bool = False) -> None:
+        self.name = "slurm" if queues else "local"
+        self.queues = queues
+        self.seen: dict[str, Seen] = {}
+        self.refreshed = 0
+        self.extended: list[tuple[str, float]] = []
+        self.extend_fails: Exception | None = None
         self.on_exit: Callable[[str], None] | None = None
         self.orders: list[AgentOrder] = []
         self.running: dict[str, Placement] = {}
@@ -79,26 +90,45 @@ class Agents:
     def log_file(self, session: str) -> Path:
         return self._folder / f"{session}.log"
 
-    async def start(self, order: AgentOrder) -> Placement:
+    async def start(self, order: AgentOrder, name: str) -> Placement:
         self.orders.append(order)
         await self.hold.wait()
         if self.fails:
             raise self.fails
-        self.running[order.session] = Placement(self.node, 1000 + len(self.orders), 7)
-        return self.running[order.session]
+        number = 1000 + len(self.orders)
+        placement = Placement(None, None, None, str(number)) if self.queues else Placement(self.node, number, 7)
+        self.running[order.session] = placement
+        return placement
 
-    async def alive(self, placement: Placement) -> bool | None:
-        return placement in self.running.values() if placement.node == self.node else None
+    async def refresh(self) -> None:
+        self.refreshed += 1
+
+    async def look(self, session: str, placement: Placement | None) -> Seen:
+        if session in self.seen:
+            return self.seen[session]
+        if self.queues:
+            return Seen(alive=session in self.running, job=placement.job if placement else None)
+        return Seen(alive=placement in self.running.values() if placement and placement.node == self.node else None)
+
+    async def extend(self, session: str, placement: Placement, ends_at: float) -> float:
+        if self.extend_fails:
+            raise self.extend_fails
+        self.extended.append((session, ends_at))
+        return ends_at
 
     async def adopt(self, session: str, placement: Placement) -> bool:
         self.adopted.append(session)
         return placement in self.running.values()
 
-    async def sweep(self, session: str, account: str | None, folder: Path, display: int | None) -> bool:
+    async def sweep(
+        self, session: str, account: str | None, folder: Path, display: int | None, placement: Placement | None
+    ) -> bool:
         assert folder == self.folder(session)
         self.swept.append(session)
         self.running.pop(session, None)
         return True
+
+    def close(self) -> None: ...
 
     def kill(self, session: str) -> None:
         del self.running[session]
@@ -152,11 +182,19 @@ class House:
         self.agents = agents
         self.links = Links()
         limits = Limits(1440, 900, 3840, 2160, 3600, 7200, 3, 3600.0)
-        self.desktops = Desktops(ground, "vnc", limits, agents, Audit(ground))
+        standard = Preset(id=STANDARD, name="Standard", time_limit_seconds=3600, longest_time_limit_seconds=7200)
+        standard = msgspec.structs.replace(standard, launcher=agents.name)
+        self.presets = Presets(ground.database, "vnc", standard)
+        self.desktops = Desktops(ground, "vnc", limits, {agents.name: agents}, Audit(ground), self.presets)
         self.store = self.desktops.store
         self.reports = Reports(self.desktops, lambda _session: 2, 60.0)
         self.supervisor = Supervisor(
-            self.desktops, agents, self.links, patience, self._order, look_seconds=3600, news_again=self.reports.forget
+            self.desktops,
+            Reach(self.links, 0.5),
+            patience,
+            self._order,
+            look_seconds=3600,
+            news_again=self.reports.forget,
         )
         self.over: list[str] = []
         self.desktops.after_end += [self.over.append, self.links.forget, self.reports.forget]
