@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ class Reach:
         return True
 
     async def ask(
-        self, session: Session, verb: str, arguments: Mapping[str, Any], *, seconds: float | None = None
+        self, session: Session, verb: str, arguments: dict[str, Any], *, seconds: float | None = None
     ) -> dict[str, Any]:
         """Call a verb of its door. Raises NotReady, Unavailable, DoorError."""
         place, key = place_of(session)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
 
 from madang.compute.order import Instruction, Pulse, Report
+from madang.desktops.model import Session
 from madang.desktops.rules import reported
 from madang.desktops.service import TRIES, Desktops
 from madang.desktops.store import Stale
 from madang.kernel import clock
 from madang.kernel.clock import epoch
+from madang.kernel.log import logger
+
+log = logger("desktops")
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -58,6 +63,8 @@ class Reports:
                 over = report.state in ("ended", "failed")
                 return Instruction("bye") if over else Instruction("end", "unknown session")
             try:
+                if report.log_tail:
+                    await self._keep_log(session, report.log_tail)
                 if changes := reported(session, report, clock.now()):
                     session = await self._desktops.change(session, **changes)
             except Stale:
@@ -70,6 +77,15 @@ class Reports:
             self._taken[session_id] = Known(report, session.person_id, percent)
             return None
         return None
+
+    async def _keep_log(self, session: Session, text: str) -> None:
+        """What an agent on another host has to say in the end: its log goes with its node's folder."""
+        if launcher := self._desktops.launchers.get(session.launcher):
+            file = launcher.log_file(session.id)
+            try:
+                await asyncio.to_thread(file.write_text, text, encoding="utf-8", errors="replace")
+            except OSError as error:
+                log.warning("a session's log cannot be kept", session=session.id, reason=str(error))
 
     async def _idle_since(self, session_id: str, pulse: Pulse, known: Known | None) -> float | None:
         """Since when there has been neither input nor work; from now on, when what came before is not known."""

@@ -95,11 +95,13 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
 PROBLEM = "application/problem+json"
 
 
-def router(desktops: Desktops, sign_on: SignOn, missing: Callable[[], Sequence[Missing]]) -> Router:
-    """The routes of one service under /api/<service>."""
+def router(
+    desktops: Desktops, sign_on: SignOn, missing: Callable[[], Sequence[Missing]], further: Sequence[Any] = ()
+) -> Router:
+    """The routes of one service under /api/<service>; `further` are those of other rooms, relative to it."""
     return Router(
         f"/api/{desktops.service}",
-        route_handlers=[*_lists(desktops, missing), *_one(desktops), *_changes(desktops)],
+        route_handlers=[*_lists(desktops, missing), *_one(desktops), *_changes(desktops), *further],
         dependencies={"visitor": Provide(sign_on.provide)},
         tags=[desktops.service],
     )

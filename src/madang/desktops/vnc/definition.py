@@ -11,8 +11,10 @@ import msgspec
 
 from madang.compute.launcher import Launcher
 from madang.compute.local import LocalLauncher
-from madang.compute.order import AgentOrder
+from madang.compute.order import AgentOrder, Instruction
+from madang.desktops import inside_routes
 from madang.desktops.agent.preflight import PROGRAMS, find
+from madang.desktops.inside import Inside
 from madang.desktops.links import Links
 from madang.desktops.model import Session
 from madang.desktops.preset import STANDARD, Preset
@@ -55,6 +57,14 @@ def assemble(ground: Ground) -> Parts:
     reach = Reach(links, settings.door_seconds)
     presets = Presets(ground.database, "vnc", standard_preset(settings))
     desktops = Desktops(ground, "vnc", limits(settings), launchers, Audit(ground), presets)
+    inside = Inside(
+        desktops,
+        reach,
+        largest_upload_bytes=settings.largest_upload_bytes,
+        picture_seconds=settings.picture_seconds,
+        repair_seconds=settings.repair_seconds,
+        native_seconds=settings.native_seconds,
+    )
     doors = Doors(desktops, sign_on, settings.door_seconds)
     reports = Reports(desktops, doors.open.viewers, settings.heartbeat_seconds + settings.silent_seconds)
     supervisor = Supervisor(
@@ -63,6 +73,8 @@ def assemble(ground: Ground) -> Parts:
         patience(settings),
         lambda session, agent_secret, door_key: order(ground.settings, session, agent_secret, door_key),
         look_seconds=settings.look_seconds,
+        call_seconds=settings.call_seconds,
+        portals=lambda _session: Instruction("portals", portals=(ground.settings.local_url,)),
         news_again=reports.forget,
     )
     desktops.after_end += [
@@ -70,6 +82,7 @@ def assemble(ground: Ground) -> Parts:
             lambda door: door.session == session, SESSION_ENDED, "the desktop is over"
         ),
         links.forget,
+        inside.forget,
         reports.forget,
     ]
     _close_doors_of_people_who_left(ground, doors)
@@ -80,7 +93,7 @@ def assemble(ground: Ground) -> Parts:
             launcher.close()
 
     return Parts(
-        routes=[router(desktops, sign_on, lambda: missing(ground.settings))],
+        routes=[router(desktops, sign_on, lambda: missing(ground.settings), [*inside_routes.routes(inside)])],
         sockets={"/vncproxy/": doors.serve, "/api/vnc/agents/": agent_socket(desktops, links, reports)},
         loops=[supervisor.loop, Loop("vnc doors", doors.check, ground.settings[IdentitySettings].recheck_seconds)],
         start=supervisor.start,

@@ -60,6 +60,10 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silent_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="An agent that was not heard for so long is shown as unknown.")
     ] = 20.0
+    call_seconds: Annotated[
+        float,
+        msgspec.Meta(gt=0, description="An agent that was not heard for so long is told where the portal is."),
+    ] = 10.0
     end_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="An agent gets this long to end its session before it is ended by force.")
     ] = 10.0
@@ -78,6 +82,15 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     largest_upload_bytes: Annotated[
         int, msgspec.Meta(ge=0, description="Largest file that may be uploaded into a desktop (bytes); 0: none.")
     ] = 2_147_483_648
+    picture_seconds: Annotated[
+        float, msgspec.Meta(ge=0, description="A desktop's small picture is at most this old.")
+    ] = 4.0
+    repair_seconds: Annotated[
+        float, msgspec.Meta(gt=0, description="Repairing a desktop has to be done within this time.")
+    ] = 30.0
+    native_seconds: Annotated[
+        float, msgspec.Meta(ge=10, le=3600, description="A native client has to connect within this time.")
+    ] = 300.0
     log_bytes: Annotated[
         int, msgspec.Meta(ge=4096, description="Programs of a session may write this much into its log (bytes).")
     ] = 1_000_000
