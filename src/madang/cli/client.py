@@ -8,7 +8,9 @@ first administrator. MADANG_URL names another portal than this machine's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -54,25 +56,52 @@ class PortalClient:
     def post(self, path: str, **more: Any) -> Any:
         return self._ask("POST", path, **more)
 
+    def put(self, path: str, **more: Any) -> Any:
+        return self._ask("PUT", path, **more)
+
+    def patch(self, path: str, **more: Any) -> Any:
+        return self._ask("PATCH", path, **more)
+
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
 
+    def text(self, path: str, **more: Any) -> str:
+        """An answer that is not JSON."""
+        return str(self._answer("GET", path, **more).text)
+
+    @contextlib.contextmanager
+    def download(self, path: str, **more: Any) -> Iterator[Any]:
+        """An answer to be read part by part (httpx.Response)."""
+        from httpx import TransportError
+
+        try:
+            with self._http.stream("GET", path, **more) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refused(answer)
+                yield answer
+        except TransportError as error:
+            raise self._away(error) from error
+
     def _ask(self, method: str, path: str, **more: Any) -> Any:
+        answer = self._answer(method, path, **more)
+        return answer.json() if answer.content else None
+
+    def _answer(self, method: str, path: str, **more: Any) -> Any:
         from httpx import TransportError
 
         try:
             answer = self._http.request(method, path, **more)
         except TransportError as error:
-            raise Unavailable(
-                f"No portal answers at {self.url}: {error}.", hint="Start it with `madang up`, or set MADANG_URL."
-            ) from error
-        if answer.is_success:
-            return answer.json() if answer.content else None
-        try:
-            problem = answer.json()
-        except ValueError:
-            problem = {"title": f"The portal answered {answer.status_code}"}
-        raise Refused(problem.get("detail", ""), title=problem.get("title"), hint=problem.get("hint", ""))
+            raise self._away(error) from error
+        if not answer.is_success:
+            raise _refused(answer)
+        return answer
+
+    def _away(self, error: Exception) -> Unavailable:
+        return Unavailable(
+            f"No portal answers at {self.url}: {error}.", hint="Start it with `madang up`, or set MADANG_URL."
+        )
 
     def _token(self) -> str:
         if token := os.environ.get("MADANG_TOKEN"):
@@ -87,6 +116,14 @@ class PortalClient:
             )
         token, self._borrowed = asyncio.run(_borrow(os.environ.get("MADANG_PERSON")))
         return token
+
+
+def _refused(answer: Any) -> Refused:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {"title": f"The portal answered {answer.status_code}"}
+    return Refused(problem.get("detail", ""), title=problem.get("title"), hint=problem.get("hint", ""))
 
 
 async def _borrow(name: str | None) -> tuple[str, str]:

@@ -21,10 +21,12 @@ app = typer.Typer(
 
 def run() -> None:
     """The entry point. Groups are mounted here so that each command loads only what it needs."""
-    from madang.cli import desktops, ground, people, site
+    from madang.cli import deploy, desktops, ground, inside, people, site
 
     app.add_typer(people.app, name="people")
+    inside.mount(desktops.app)
     app.add_typer(desktops.app, name="desktops")
+    app.add_typer(deploy.app, name="deploy")
     site.mount(app)
     try:
         app()
