@@ -57,8 +57,10 @@ class Links:
         keep_seconds: float = 0.0,
         look_seconds: float = 0.0,
     ) -> None:
-        """`refresh` is called every `look_seconds`. An agent is taken for connected to another portal while something new of it came within `fresh_seconds`
-        (two heartbeats); what this process hears is kept for the others for `keep_seconds`, which is longer.
+        """`refresh` is called every `look_seconds`.
+
+        An agent is taken for connected to another portal while something new of it came within `fresh_seconds` (two
+        heartbeats). What this process hears is kept for the others for `keep_seconds`, which is longer.
         """
         self._pulses = pulses if pulses is not None and pulses.shared else None
         self._fresh_seconds = fresh_seconds

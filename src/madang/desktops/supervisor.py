@@ -66,7 +66,7 @@ class Supervisor:
         self._steps: dict[str, asyncio.Task[None]] = {}
         self._forgot_at = 0.0
         self._stopped = False
-        self.loop = Loop(desktops.service, self.cycle, look_seconds)
+        self.loop = Loop(desktops.service, self.cycle, look_seconds, lease=True)
 
     async def start(self) -> None:
         self._desktops.wake = self.wake
@@ -92,10 +92,12 @@ class Supervisor:
     async def cycle(self) -> str:
         """Look at every session that is not over."""
         running = await self._desktops.store.running()
-        await self._links.refresh()
+        await self._links.refresh({session.id for session in running})
         for name in {session.launcher for session in running} & self._launchers.keys():
             await self._launchers[name].refresh()
         for session in running:
+            if not self.loop.runs_here:  # this process was stopped meanwhile, and another one took over
+                return ""
             if session.id not in self._steps:
                 self._call(session)
                 await self._look_at(session)

@@ -53,10 +53,15 @@ def assemble(ground: Ground) -> Parts:
     settings = ground.settings[VncSettings]
     sign_on = SignOn(ground)
     launchers = launchers_of(ground)
-    links = Links()
-    reach = Reach(links, settings.door_seconds)
     presets = Presets(ground.database, "vnc", standard_preset(settings))
     desktops = Desktops(ground, "vnc", limits(settings), launchers, Audit(ground), presets)
+    links = Links(
+        desktops.pulses,
+        fresh_seconds=settings.heartbeat_seconds * 2,
+        keep_seconds=settings.heartbeat_seconds + settings.silent_seconds,
+        look_seconds=settings.look_seconds,
+    )
+    reach = Reach(links, settings.door_seconds)
     inside = Inside(
         desktops,
         reach,
