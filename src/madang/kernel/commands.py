@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pwd
 import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,14 +45,18 @@ async def run(
     environment: Mapping[str, str] | None = None,
     secrets: Sequence[str] = (),
     accept: Sequence[int] = (0,),
+    account: str | None = None,
 ) -> Completed:
-    """Run a program to its end.
+    """Run a program to its end; as root, with the identity and groups of another Unix `account` if one is named.
 
+    It then has no environment but that account's HOME, USER, LOGNAME and what `environment` says, and starts in "/".
     Raises CommandFailed when it is missing, exits with another status than `accept`, or takes longer than `timeout`
     seconds (then it and its children are killed).
     """
-    shown = pasteable(arguments, secrets)
     program = Path(arguments[0]).name
+    if account is not None:
+        arguments, environment = _as_account(account, arguments, environment)
+    shown = pasteable(arguments, secrets)
     try:
         with _source(stdin) as source:
             process = await asyncio.create_subprocess_exec(
@@ -61,6 +66,7 @@ async def run(
                 stderr=asyncio.subprocess.PIPE,
                 env=None if environment is None else dict(environment),
                 start_new_session=True,
+                cwd=None if account is None else "/",
             )
     except OSError as error:
         metrics.command_failures.labels(program).inc()
@@ -83,6 +89,22 @@ async def run(
         last = "\n".join((stderr or stdout).strip().splitlines()[-LAST_LINES:])
         raise CommandFailed(f"{shown}: exit status {status}.\n{last}".rstrip(), exit_status=status)
     return Completed(tuple(_masked(each, secrets) for each in arguments), status, stdout, stderr)
+
+
+def _as_account(
+    account: str, arguments: Sequence[str], environment: Mapping[str, str] | None
+) -> tuple[Sequence[str], Mapping[str, str]]:
+    """What runs it as that account. Raises CommandFailed when there is none."""
+    try:
+        entry = pwd.getpwnam(account)
+    except KeyError as error:
+        raise CommandFailed(f"There is no Unix account {account} on this machine.") from error
+    own = {"HOME": entry.pw_dir, "USER": account, "LOGNAME": account, "PATH": os.defpath} | dict(environment or {})
+    if entry.pw_uid == os.geteuid():
+        return arguments, own
+    # uvloop has no user= for its children, and code between fork and exec may hang a process that has threads.
+    become = ("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "--")
+    return (*become, *arguments), own
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import uvloop
 
 from madang.kernel import commands
 from madang.kernel.errors import CommandFailed
+from tests.support.accounts import AS_ROOT, make_account, remove_account
 
 
 def lives(pid: int) -> bool:
@@ -163,3 +164,22 @@ async def test_whoever_is_cancelled_leaves_no_program_behind(tmp_path: Path):
         await task
     assert await gone(parent)
     assert await gone(child)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can run programs as somebody else")
+async def test_runs_a_program_as_another_account() -> None:
+    name = make_account("mdgcmdrun")
+    try:
+        words = "id -un; id -Gn; pwd; cat; env"
+        done = await commands.run(["/bin/sh", "-c", words], account=name, stdin=b"said\n", environment={"A": "b"})
+        lines = done.stdout.splitlines()
+        assert lines[:4] == [name, name, "/", "said"]
+        assert {"HOME=/home/mdgcmdrun", "USER=mdgcmdrun", "A=b"} <= set(lines)
+        assert {line.partition("=")[0] for line in lines[4:]} <= {"HOME", "USER", "LOGNAME", "PATH", "A", "PWD"}
+    finally:
+        remove_account(name)
+
+
+async def test_an_account_that_is_not_there() -> None:
+    with pytest.raises(CommandFailed, match="no Unix account nobody-at-all"):
+        await commands.run(["/bin/true"], account="nobody-at-all")
