@@ -24,10 +24,10 @@ def open_socket(url: str, headers: dict[str, str], **more: Any) -> ClientConnect
     return connect(url, additional_headers=headers, max_size=None, **(settings | more))
 
 
-def refusal(url: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+def refusal(url: str, headers: dict[str, str], **more: Any) -> tuple[int, dict[str, Any]]:
     """Status and problem of a handshake that is refused."""
     try:
-        open_socket(url, headers).close()
+        open_socket(url, headers, **more).close()
     except InvalidStatus as error:
         body = error.response.body or b"{}"
         assert error.response.headers.get("content-type") == "application/problem+json", body
