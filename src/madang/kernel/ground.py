@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +15,7 @@ from madang.kernel.leases import Leases
 from madang.kernel.live import Live, LiveSettings, make_live
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings
+from madang.kernel.site_secret import shared_secret, site_secret
 from madang.kernel.sockets import WebSocket
 
 
@@ -37,6 +35,8 @@ class Ground:
         self.leaving = False  # told to stop, and still serving until proxies have noticed
 
     async def start(self) -> None:
+        if self.settings[DatabaseSettings].url:
+            self.secret = await shared_secret(self.database, self.secret)
         await self.live.start()
 
     async def stop(self) -> None:
@@ -101,19 +101,3 @@ def prepare_state_folder(folder: Path) -> Path:
             hint="Set site.state_folder (or MADANG_SITE_STATE_FOLDER) to a folder that this user can write.",
         ) from error
     return folder
-
-
-def site_secret(file: Path) -> bytes:
-    """The site's key, 32 bytes, made at the first start; two processes that start at once agree on one."""
-    if not file.exists():
-        # Written whole before it gets its name, so that a process which starts at the same time never reads half of it.
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_bytes(secrets.token_bytes(32))
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, file)
-        draft.unlink()
-    secret = file.read_bytes()
-    if len(secret) != 32:
-        raise SiteError(f"{file} is damaged.", hint="Remove it; everybody will have to sign in again.")
-    return secret

@@ -5,7 +5,7 @@ from pathlib import Path
 MAKER = """
 import sys
 from pathlib import Path
-from madang.kernel.ground import site_secret
+from madang.kernel.site_secret import site_secret
 print("started", flush=True)
 sys.stdin.readline()
 print(site_secret(Path(sys.argv[1])).hex(), flush=True)

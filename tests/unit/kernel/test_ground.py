@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from madang.kernel.errors import SiteError
-from madang.kernel.ground import prepare_state_folder, site_secret
+from madang.kernel.ground import prepare_state_folder
+from madang.kernel.site_secret import site_secret
 
 
 def test_the_state_folder_is_for_its_owner_only(tmp_path: Path):

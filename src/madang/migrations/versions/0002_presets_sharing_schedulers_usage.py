@@ -9,6 +9,12 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.create_table(
+        "site_values",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_site_values")),
+    )
+    op.create_table(
         "choices",
         sa.Column("service", sa.String(length=20), nullable=False),
         sa.Column("person_id", sa.String(length=32), nullable=False),
