@@ -42,7 +42,7 @@ class Portal:
         """Serve until SIGINT or SIGTERM. `on_ready(ground)` is awaited once the port answers."""
         http = self.settings[HttpSettings]
         listener = listen(http.host, http.port, http.stall_seconds)
-        await upgrade(self.ground.database.file)
+        await upgrade(self.ground.database)
         app = assemble(self.ground, self._services)
         server = Server(
             ground=self.ground,

@@ -29,7 +29,7 @@ async def open_ground() -> AsyncIterator[Ground]:
     settings = load_settings()
     log.configure("warning", settings[SiteSettings].log_format)
     ground = Ground(settings, shared=True)
-    await upgrade(ground.database.file)
+    await upgrade(ground.database)
     await ground.start()
     try:
         yield ground

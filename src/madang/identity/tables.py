@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, Text
 
 from madang.kernel.database import metadata
 
@@ -17,9 +17,9 @@ people = Table(
     Column("language", String(8)),
     Column("disabled", Boolean(create_constraint=False), nullable=False),
     Column("password", String(255)),  # argon2id; NULL: none is set, only a sign-in link lets in
-    Column("password_set_at", Float),  # stays when the password is reset: the person has had one
-    Column("created_at", Float, nullable=False),
-    Column("last_sign_in_at", Float),
+    Column("password_set_at", Double),  # stays when the password is reset: the person has had one
+    Column("created_at", Double, nullable=False),
+    Column("last_sign_in_at", Double),
     Column("version", Integer, nullable=False),
 )
 
@@ -30,11 +30,11 @@ sign_ins = Table(
     Column("person", String(32), ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("secret_hash", String(64), nullable=False),
     Column("previous_hash", String(64)),  # of the cookie before the last rotation, good until previous_until
-    Column("previous_until", Float),
-    Column("rotated_at", Float, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("last_seen_at", Float, nullable=False),
-    Column("expires_at", Float, nullable=False, index=True),
+    Column("previous_until", Double),
+    Column("rotated_at", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("last_seen_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
     Column("address", String(64), nullable=False),
     Column("user_agent", String(200), nullable=False),
 )
@@ -46,9 +46,9 @@ api_tokens = Table(
     Column("person", String(32), ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("name", String(80), nullable=False),
     Column("secret_hash", String(64), nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("expires_at", Float),
-    Column("last_used_at", Float),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("last_used_at", Double),
 )
 
 sign_in_links = Table(
@@ -57,9 +57,9 @@ sign_in_links = Table(
     Column("id", String(32), primary_key=True),
     Column("person", String(32), ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("token_hash", String(64), nullable=False, unique=True),
-    Column("created_at", Float, nullable=False),
-    Column("expires_at", Float, nullable=False),
-    Column("used_at", Float),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("used_at", Double),
 )
 
 # The trail outlives whom it names, so it refers to nobody.
@@ -67,7 +67,7 @@ audit = Table(
     "audit",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("at", Float, nullable=False),
+    Column("at", Double, nullable=False),
     Column("person", String(32)),
     Column("person_name", String(80), nullable=False),
     Column("action", String(64), nullable=False),

@@ -13,7 +13,6 @@ from litestar import Litestar, MediaType, Request, Response, get
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from sqlalchemy import text
 
 from madang import __version__
 from madang.kernel import metrics
@@ -127,8 +126,7 @@ def _ready_route(ground: Ground, parts: Sequence[Parts]) -> Any:
         if ground.leaving:
             reasons.append("This portal is about to stop.")
         try:
-            async with ground.database.read() as connection:
-                await connection.execute(text("SELECT count(*) FROM sqlite_master"))
+            await ground.database.answers()
         except MadangError as error:
             reasons.append(f"{error.title}: {error.detail}")
         return Response(Readiness(ready=not reasons, reasons=reasons), status_code=503 if reasons else 200)

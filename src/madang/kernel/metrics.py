@@ -18,6 +18,7 @@ loop_seconds = Histogram(
 )
 lease_held = Gauge("madang_loop_runs_here", "1 when this process runs the loop, of several processes.", ["loop"])
 live_connections = Gauge("madang_live_connections", "Pages listening to live updates.")
+database_retries = Counter("madang_database_retries_total", "Writes that met another one and were run again.")
 command_failures = Counter("madang_command_failures_total", "External programs that failed.", ["program"])
 
 

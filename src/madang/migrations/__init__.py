@@ -1,14 +1,17 @@
-"""The history of the database's tables, one step a file in versions/, applied at the start of the portal."""
+"""The history of the database's tables, one step a file in versions/, applied at the start of the portal.
+
+MariaDB cannot undo a change of tables: there a step that was cut off is run again, and finds done what was done.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
-import sqlite3
-from contextlib import closing
+import contextlib
 from pathlib import Path
 
-from madang.kernel.database import known_error
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from madang.kernel.database import Database, DatabaseBusy
 from madang.kernel.errors import SiteError
 
 # The newest step; a test holds it against versions/. Known here so that a start that has nothing to change need not
@@ -16,59 +19,49 @@ from madang.kernel.errors import SiteError
 HEAD = "0002"
 
 
-async def upgrade(file: Path) -> None:
-    """Bring the database to HEAD. Two processes that start at once take turns."""
-    await asyncio.to_thread(_upgrade, file)
-
-
-def _upgrade(file: Path) -> None:
-    if _revision(file) == HEAD:
-        return
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        revision = _revision(file)
-        if revision == HEAD:
+async def upgrade(database: Database) -> None:
+    """Bring the database to HEAD. Processes that start at once, on one host or on several, take turns."""
+    with contextlib.suppress(DatabaseBusy):  # somebody may just be making it: that is seen once it is our turn
+        if _is_head(database, await _revision(database)):
             return
-        if revision is not None and revision > HEAD:
-            raise SiteError(
-                f"{file} was written by a newer Madang (step {revision}, this one knows {HEAD}).",
-                code="database_newer",
-                hint="Start the newer version, or restore a backup of before its upgrade.",
-            )
-        _run_steps(file)
-    file.chmod(0o600)
+    async with database.upgrading() as connection:
+        await connection.run_sync(lambda plain: _run_steps(database, plain))
 
 
-def _run_steps(file: Path) -> None:
+def _run_steps(database: Database, connection: Connection) -> None:
     from alembic import command
-    from sqlalchemy.exc import DBAPIError
+    from alembic.migration import MigrationContext
 
-    try:
-        command.upgrade(configuration(file), "head")
-    except DBAPIError as error:
-        if known := known_error(file, error.orig):
-            raise known from error
-        raise
+    if not _is_head(database, MigrationContext.configure(connection).get_current_revision()):
+        command.upgrade(configuration(connection), "head")
 
 
-def configuration(file: Path):  # type: ignore[no-untyped-def]  # Alembic is loaded only when it has work
+def configuration(connection: Connection):  # type: ignore[no-untyped-def]  # Alembic is loaded only when it has work
     """Alembic's configuration for this database."""
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    config.attributes["file"] = file
+    config.attributes["connection"] = connection
     return config
 
 
-def _revision(file: Path) -> str | None:
-    if not file.exists():
-        return None
-    with closing(sqlite3.connect(file, timeout=30)) as connection:
-        try:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except sqlite3.OperationalError:
-            return None  # there are no tables yet; anything else will show itself at the first step
-        except sqlite3.DatabaseError as error:
-            raise known_error(file, error) or error from None
-    return str(row[0]) if row else None
+def _is_head(database: Database, revision: str | None) -> bool:
+    if revision is not None and revision > HEAD:
+        raise SiteError(
+            f"{database.dialect.where} was written by a newer Madang (step {revision}, this one knows {HEAD}).",
+            code="database_newer",
+            hint="Start the newer version, or restore a backup of before its upgrade.",
+        )
+    return revision == HEAD
+
+
+async def _revision(database: Database) -> str | None:
+    try:
+        async with database.read() as connection:
+            found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except DBAPIError as error:
+        if database.dialect.no_such_table(error.orig):
+            return None
+        raise
+    return None if found is None else str(found)

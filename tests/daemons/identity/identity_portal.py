@@ -20,6 +20,7 @@ from madang.identity.service import People
 from madang.kernel.database import DatabaseSettings
 from madang.kernel.ground import Ground
 from madang.kernel.http import build_app
+from madang.kernel.live import LiveSettings
 from madang.kernel.settings import HttpSettings, SiteSettings, load
 from madang.migrations import upgrade
 
@@ -27,6 +28,7 @@ SECTIONS: dict[str, Any] = {
     "site": SiteSettings,
     "http": HttpSettings,
     "database": DatabaseSettings,
+    "live": LiveSettings,
     **identity.settings,
 }
 CHEAP = {
@@ -99,7 +101,7 @@ async def running_portal(folder: Path, given: dict[str, str] | None = None) -> A
     port = listener.getsockname()[1]
     environ = {"MADANG_SITE_STATE_FOLDER": str(folder), "XDG_CONFIG_HOME": str(folder), "MADANG_HTTP_PORT": str(port)}
     ground = Ground(load(SECTIONS, environ | CHEAP | (given or {})))
-    await upgrade(ground.database.file)
+    await upgrade(ground.database)
     app = build_app(ground, [identity.assemble(ground)])
     server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -11,6 +11,7 @@ import pytest
 
 from madang.desktops.rules import Patience
 from madang.identity.background import background_of
+from madang.kernel.database import Database, DatabaseSettings
 from madang.kernel.ground import Ground
 from madang.kernel.settings import load
 from madang.migrations import upgrade
@@ -25,11 +26,17 @@ def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("madang.desktops.supervisor.as_root", lambda: False)
 
 
+async def brought_up(file: Path) -> None:
+    database = Database(file, DatabaseSettings())
+    await upgrade(database)
+    await database.close()
+
+
 @pytest.fixture(scope="session")
 def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database as the first start leaves it; each test has a copy."""
     file = tmp_path_factory.mktemp("new") / "madang.sqlite3"
-    asyncio.run(upgrade(file))
+    asyncio.run(brought_up(file))
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return file

@@ -16,9 +16,16 @@ from madang.identity.sign_ins import Device
 from madang.identity.sign_on import SignOn
 from madang.kernel.database import DatabaseSettings, metadata
 from madang.kernel.ground import Ground
+from madang.kernel.live import LiveSettings
 from madang.kernel.settings import HttpSettings, SiteSettings, load
 
-SECTIONS = {"site": SiteSettings, "http": HttpSettings, "database": DatabaseSettings, "identity": IdentitySettings}
+SECTIONS = {
+    "site": SiteSettings,
+    "http": HttpSettings,
+    "database": DatabaseSettings,
+    "live": LiveSettings,
+    "identity": IdentitySettings,
+}
 CHEAP = {"MADANG_IDENTITY_HASH_MEMORY_KIB": "8", "MADANG_IDENTITY_HASH_ROUNDS": "1"}
 OPERATOR = Actor(None, "test")
 PASSWORD = "paper lantern river"
@@ -40,7 +47,7 @@ class Clock:
 async def make_ground(folder: Path, given: dict[str, str]) -> Ground:
     environ = {"MADANG_SITE_STATE_FOLDER": str(folder), "XDG_CONFIG_HOME": str(folder), **CHEAP, **given}
     made = Ground(load(SECTIONS, environ))
-    async with made.database.engine.begin() as connection:
+    async with made.database.upgrading() as connection:
         await connection.run_sync(metadata.create_all)
     return made
 
