@@ -5,8 +5,8 @@ said whose process is at the other end (SO_PEERCRED), both of the door and of th
 
     DoorError
     ├── DoorUnreachable   nobody listens, or no answer in time
-    ├── DoorForeign       another user's process is behind the door or the socket
-    └── DoorRefused       the agent said no; code says why (ticket_expired, engine_lost, ...)
+    ├── DoorForeign       somebody else is behind the door or the socket: another user, another certificate
+    └── DoorRefused       the agent said no; code says why (ticket_expired, engine_lost, ...), the rest is for people
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import os
 import socket
 import struct
 from pathlib import Path
+from typing import Any
 
 _LONGEST_ANSWER = 4096
 _MOST_DESCRIPTORS = 4
@@ -41,9 +42,22 @@ class DoorForeign(DoorError):
 
 
 class DoorRefused(DoorError):
-    def __init__(self, code: str) -> None:
-        super().__init__(f"the agent refused: {code}")
+    def __init__(self, code: str, title: str = "", detail: str = "", hint: str = "") -> None:
+        super().__init__(f"the agent refused: {code}" + (f" ({detail or title})" if detail or title else ""))
         self.code = code
+        self.title = title
+        self.detail = detail
+        self.hint = hint
+
+
+_LONGEST_CODE = 64
+_LONGEST_WORDS = 1000
+
+
+def refusal(answer: dict[str, Any]) -> DoorRefused:
+    """What an agent's refusal says; an agent may say anything, so what is too long is cut."""
+    words = (str(answer.get(name) or "")[:_LONGEST_WORDS] for name in ("title", "detail", "hint"))
+    return DoorRefused(str(answer.get("code") or "refused")[:_LONGEST_CODE], *words)
 
 
 def peer_uid(connection: socket.socket) -> int:
@@ -154,7 +168,7 @@ def _judged(line: bytes, passed: list[socket.socket], uid: int) -> socket.socket
         raise DoorUnreachable("the agent's answer cannot be understood") from error
     if answer.get("ok") is not True:
         _close(passed)
-        raise DoorRefused(str(answer.get("code") or "refused")[:64])
+        raise refusal(answer)
     if len(passed) != 1:
         _close(passed)
         raise DoorUnreachable(f"{len(passed)} sockets instead of one came through the door")

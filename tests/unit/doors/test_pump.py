@@ -264,12 +264,12 @@ class Hole(bytearray):
 
 
 class NeverPauses:
-    """An engine's socket that always has something to say, until it is gone."""
+    """An engine that always has something to say, until it is gone."""
 
     def __init__(self, parts: int) -> None:
         self.left = parts
 
-    def recv_into(self, buffer: bytearray) -> int:
+    def receive_now(self, buffer: bytearray) -> int:
         if not self.left:
             raise OSError("gone")
         self.left -= 1
