@@ -36,7 +36,8 @@ def live_socket(ground: Ground) -> SocketHandler:
             return
         everybody = b"all=true" in web_socket.scope["query_string"] and visitor.may("desktops.see_all")
         await web_socket.accept()
-        async with ground.events.listen(lambda event: _sees(event, visitor, everybody)) as listener:
+        whose = None if everybody else visitor.person.id
+        async with ground.events.listen(lambda event: _sees(event, visitor, everybody), whose) as listener:
             with metrics.live_connections.track_inprogress():
                 await _serve(web_socket, listener, visitor, lambda: _ended(sign_on, visitor, seconds))
 

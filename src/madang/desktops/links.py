@@ -91,8 +91,9 @@ class Links:
             self._notice(found, now)
             await self._pulses.mark(MARK, self._keep_seconds)
         if running is not None:
-            self._seen = {session: at for session, at in self._seen.items() if session in running}
-            self._elsewhere = {session: kept for session, kept in self._elsewhere.items() if session in running}
+            kept = {*running, *self._links}  # an agent may have connected since they were read
+            self._seen = {session: at for session, at in self._seen.items() if session in kept}
+            self._elsewhere = {session: heard for session, heard in self._elsewhere.items() if session in kept}
 
     def _notice(self, found: dict[str, Heard], now: float) -> None:
         for session, heard in found.items():

@@ -29,7 +29,7 @@ class Ground:
         self.secret = site_secret(self.state_folder / "secret.key")
         self.database = Database(self.state_folder / "madang.sqlite3", settings[DatabaseSettings])
         self.live: Live = make_live(settings[LiveSettings], self.state_folder / "live.sqlite3", shared=shared)
-        self.events = Events(self.live)
+        self.events = Events(self.live, settings[LiveSettings])
         self.leases = Leases(self.live, settings[LiveSettings].lease_seconds)
         self.services: Sequence[str] = ()  # names of those that this site runs; portal.py says them
         self.leaving = False  # told to stop, and still serving until proxies have noticed
@@ -41,6 +41,7 @@ class Ground:
 
     async def stop(self) -> None:
         await self.leases.stop()
+        await self.events.stop()
         await self.live.stop()
         await self.database.close()
 
