@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Literal
 
 from madang.kernel.sockets import WebSocket
+
+Mode = Literal["view", "control"]
+Via = Literal["owner", "link", "operator"]
 
 
 class OpenDoor:
     """One connection: who looks at what, and whether they `still` may.
 
-    `closing` is why it was closed from our side, if it was.
+    `person` is None for a guest; `via` says by what right: its owner's, a share link's (whose id is `share`), or an
+    operator's. `closing` is why it was closed from our side, if it was.
     """
 
     def __init__(
         self,
         web_socket: WebSocket,
         session: str,
-        person: str,
+        person: str | None,
         sign_in: str | None,
         still: Callable[[], Awaitable[bool]],
+        *,
+        name: str = "",
+        mode: Mode = "control",
+        via: Via = "owner",
+        share: str | None = None,
     ) -> None:
+        self.id = secrets.token_hex(6)
+        self.since = time.time()
+        self.name = name
+        self.mode: Mode = mode
+        self.via: Via = via
+        self.share = share
         self.web_socket = web_socket
         self.session = session
         self.person = person
@@ -43,14 +61,28 @@ class OpenDoors:
 
     def __init__(self) -> None:
         self._doors: set[OpenDoor] = set()
+        # Called with a door that has just been opened (True) or closed.
+        self.changed: list[Callable[[OpenDoor, bool], None]] = []
 
     @contextlib.contextmanager
     def register(self, door: OpenDoor) -> Iterator[None]:
         self._doors.add(door)
+        self._say(door, True)
         try:
             yield
         finally:
             self._doors.discard(door)
+            self._say(door, False)
+
+    def _say(self, door: OpenDoor, opened: bool) -> None:
+        for changed in self.changed:
+            changed(door, opened)
+
+    def all(self) -> tuple[OpenDoor, ...]:
+        return tuple(self._doors)
+
+    def __contains__(self, door: OpenDoor) -> bool:
+        return door in self._doors
 
     def viewers(self, session: str) -> int:
         return sum(door.session == session for door in self._doors)
