@@ -22,15 +22,15 @@ def _configured() -> Iterator[None]:
     logging.getLogger().setLevel(level)
 
 
-@pytest.mark.parametrize("write", [log.logger("tests").warning, logging.getLogger("library").warning])
-def test_a_logger_writes_to_what_standard_error_is_now(write):
+@pytest.mark.parametrize("room", [log.logger("tests"), logging.getLogger("library")])
+def test_a_logger_writes_to_what_standard_error_is_now(room):
     first, second = io.StringIO(), io.StringIO()
     for output, text in ((first, "one"), (second, "two")):
         with contextlib.redirect_stderr(output):
-            write(text)
+            room.warning(text)
     first.close()
     with contextlib.redirect_stderr(second):
-        write("three")
+        room.warning("three")
     assert [json.loads(line)["event"] for line in second.getvalue().splitlines()] == ["two", "three"]
 
 
