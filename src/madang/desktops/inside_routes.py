@@ -14,7 +14,7 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from madang.desktops.inside import Inside, NativeDoor
-from madang.desktops.routes import SessionId, problems
+from madang.desktops.shapes import SessionId, problems
 from madang.identity.model import Visitor
 from madang.identity.sign_on import address_of
 from madang.kernel.errors import InvalidInput

@@ -35,15 +35,18 @@ class SiteLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What everybody reads, from and until when (epoch s; None: always), and whether nothing new starts meanwhile."""
+    """What everybody reads until ends_at, and whether nothing new starts from begins_at on (epoch s; None: always)."""
 
     text: Annotated[str, msgspec.Meta(max_length=300)] = ""
     blocks_start: bool = False
     begins_at: float | None = None
     ends_at: float | None = None
 
+    def shown(self, now: float) -> bool:
+        return bool(self.text) and (self.ends_at is None or now < self.ends_at)
+
     def in_force(self, now: float) -> bool:
-        return bool(self.text) and (self.begins_at or 0) <= now and (self.ends_at is None or now < self.ends_at)
+        return self.shown(now) and (self.begins_at or 0) <= now
 
 
 class Policies:

@@ -9,7 +9,7 @@ import msgspec
 
 from madang.compute.order import Resources
 from madang.desktops.model import Terms
-from madang.identity.model import Person
+from madang.identity.model import PERMISSIONS, Person, is_name
 from madang.kernel.errors import InvalidInput
 
 STANDARD = "standard"  # the built-in one, offered while operators have made none
@@ -43,19 +43,21 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reservation: Word = ""
     image: Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(/[^\x00-\x1f]*)?$")] = ""
     requeue: bool = False
-    roles: tuple[str, ...] = ()  # who may use it; with neither roles nor people: everybody
-    people: tuple[str, ...] = ()
+    # Who may use it; with neither roles nor people: everybody.
+    roles: Annotated[tuple[Word, ...], msgspec.Meta(max_length=20)] = ()
+    people: Annotated[tuple[Word, ...], msgspec.Meta(max_length=2000)] = ()
     enabled: bool = True
     position: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     pool_size: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     pool_from: Annotated[str, msgspec.Meta(max_length=5)] = ""
     pool_to: Annotated[str, msgspec.Meta(max_length=5)] = ""
-    pool_days: tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...] = ()  # 0 is Monday; none: every day
+    # 0 is Monday; none: every day.
+    pool_days: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...], msgspec.Meta(max_length=7)] = ()
     pool_expiry_seconds: Annotated[int, msgspec.Meta(ge=60, le=31_536_000)] = 14_400
     idle_stop_seconds: Seconds = 0
     idle_cpu_percent: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 5.0
     native: bool = False
-    version: int = 1
+    version: Annotated[int, msgspec.Meta(ge=1, le=2_000_000_000)] = 1
 
     def allows(self, person: Person) -> bool:
         """Whether somebody may use it."""
@@ -91,6 +93,13 @@ def checked(preset: Preset) -> Preset:
     wrong: list[tuple[str, str]] = []
     if not preset.name.strip():
         wrong.append(("name", "is empty"))
+    for field in ("name", "description", "image"):
+        if not _printable(getattr(preset, field)):
+            wrong.append((field, "holds characters that cannot be shown"))
+    if unknown := [role for role in preset.roles if role not in PERMISSIONS]:
+        wrong.append(("roles", f"{unknown[0]!r} is no role"))
+    if bad := [name for name in preset.people if not is_name(name)]:
+        wrong.append(("people", f"{bad[0]!r} is nobody's name"))
     if preset.time_limit_seconds > preset.longest_time_limit_seconds:
         wrong.append(("time_limit_seconds", "is above longest_time_limit_seconds"))
     for field in ("partition", "qos", "charge", "features", "reservation"):
@@ -113,3 +122,7 @@ def checked(preset: Preset) -> Preset:
         said = "; ".join(f"{field} {message}" for field, message in wrong)
         raise InvalidInput(f"{said}.", fields=[{"field": f, "message": m} for f, m in wrong])
     return preset
+
+
+def _printable(text: str) -> bool:
+    return not any(ord(one) < 32 or 0xD800 <= ord(one) <= 0xDFFF or ord(one) == 127 for one in text)

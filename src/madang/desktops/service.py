@@ -21,12 +21,13 @@ from madang.desktops.views import EncodedViews, SessionView, join, view
 from madang.identity.audit import Audit
 from madang.identity.model import Person, Visitor
 from madang.kernel import clock
-from madang.kernel.errors import Conflict, InvalidInput, NotFound, Unavailable
+from madang.kernel.errors import Conflict, InvalidInput, LimitReached, NotFound, Unavailable
 from madang.kernel.ground import Ground
 from madang.kernel.settings import SiteSettings, as_root
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 12
+NAME_LONGEST = 80
 TRIES = 5
 Outcome = TypeVar("Outcome")
 
@@ -110,6 +111,19 @@ class Desktops:
         else:
             await self.tell_end(session)
         return session
+
+    async def create_several(self, visitor: Visitor, wish: Wish, count: int, address: str) -> Sequence[Session]:
+        """So many, or as there is room for; a name that they share is numbered. Raises as `create`."""
+        made: list[Session] = []
+        for number in range(1, count + 1):
+            name = f"{wish.name.strip()[: NAME_LONGEST - 3]} {number}" if wish.name.strip() else ""
+            try:
+                made.append(await self.create(visitor, msgspec.structs.replace(wish, name=name), address))
+            except LimitReached:
+                if not made:
+                    raise
+                break
+        return made
 
     def draft(self, person: Person, preset: Preset, wish: Wish) -> Session:
         """A session as it would be stored. Raises InvalidInput."""
@@ -230,15 +244,35 @@ class Desktops:
             if session.over:
                 await self.forget(ids=[session.id])
                 return None
-            if not session.wanted:
-                return session
-            changed = await self.want_end(session, "asked")
-            await self.audit.record(
-                "desktop.end", person=visitor.person, object=session.id, address=address, outcome="done"
-            )
-            return changed
+            return await self._asked_to_end(visitor, session, "", address)
 
         return await self.again(lambda: self.get(visitor, session_id), end)
+
+    async def end_with_message(self, visitor: Visitor, session_id: str, message: str, address: str) -> Session:
+        """Ask for the end of a session of one's own, or as an operator of anybody's: its person reads the message.
+
+        One that is over stays as it is. Raises NotFound.
+        """
+
+        async def end(session: Session) -> Session:
+            return session if session.over else await self._asked_to_end(visitor, session, message, address)
+
+        return await self.again(lambda: self.managed(visitor, session_id), end)
+
+    async def _asked_to_end(self, visitor: Visitor, session: Session, message: str, address: str) -> Session:
+        if not session.wanted:
+            return session
+        reason = "asked" if session.person_id == visitor.person.id else "operator"
+        changed = await self.want_end(session, reason, message or None)
+        await self.audit.record(
+            "desktop.end",
+            person=visitor.person,
+            object=session.id,
+            address=address,
+            outcome="done",
+            detail=f"of {session.person_name}: {message}" if reason == "operator" else message,
+        )
+        return changed
 
     async def want_end(self, session: Session, reason: str, message: str | None = None) -> Session:
         """Record that a session is to end, and why. Raises Stale."""
@@ -269,6 +303,14 @@ class Desktops:
             return  # nobody knows of it yet
         shown = await self.shown(session)
         await self._ground.events.publish(f"{self.service}.session", {"session": shown}, person=session.person_id)
+
+    async def tell_everybody(self, what: str, data: Mapping[str, Any]) -> None:
+        """An event for every page: `<service>.<what>`."""
+        await self._ground.events.publish(f"{self.service}.{what}", data)
+
+    async def tell_person(self, what: str, data: Mapping[str, Any], person_id: str) -> None:
+        """An event for the pages of one person, and of operators who look at everybody's."""
+        await self._ground.events.publish(f"{self.service}.{what}", data, person=person_id)
 
     def heard(self, person_id: str) -> bool:
         """Whether anybody listens to changes of this person's sessions."""

@@ -25,6 +25,9 @@ _structures: dict[str, msgspec.json.Decoder[Any]] = {
 }
 
 
+POOL = "(pool)"  # whose usage it is when nobody asked for a desktop that stood ready
+
+
 class Stale(Exception):
     """The record was changed by somebody else in the meantime: read it again and decide anew."""
 
@@ -128,7 +131,10 @@ class Sessions:
             if (await connection.execute(guarded.values(**columns))).rowcount != 1:
                 raise Stale(session.id)
             if changed.over and not session.over and session.launched_at is not None:
-                await connection.execute(insert(usage).values(**_usage(changed)))
+                row = _usage(changed)
+                if session.pooled_until is not None:  # its person never asked for it
+                    row |= {"person_id": "", "person_name": POOL}
+                await connection.execute(insert(usage).values(**row))
         return changed
 
     async def forget(self, *, ids: Sequence[str] = (), ended_before: float = 0.0) -> Sequence[tuple[str, str]]:

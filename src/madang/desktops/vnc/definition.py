@@ -26,6 +26,7 @@ from madang.desktops.rules import Patience
 from madang.desktops.service import Desktops, Limits
 from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, agent_socket
 from madang.desktops.supervisor import Supervisor
+from madang.desktops.vnc.rooms import rooms_of
 from madang.desktops.vnc.settings import VncSettings, claims, session_folder
 from madang.identity.audit import Audit
 from madang.identity.settings import IdentitySettings
@@ -70,6 +71,7 @@ def assemble(ground: Ground) -> Parts:
         repair_seconds=settings.repair_seconds,
         native_seconds=settings.native_seconds,
     )
+    rooms = rooms_of(ground, desktops, lambda: missing(ground.settings))
     doors = Doors(desktops, sign_on, settings.door_seconds)
     reports = Reports(desktops, doors.open.viewers, settings.heartbeat_seconds + settings.silent_seconds)
     supervisor = Supervisor(
@@ -98,9 +100,13 @@ def assemble(ground: Ground) -> Parts:
             launcher.close()
 
     return Parts(
-        routes=[router(desktops, sign_on, lambda: missing(ground.settings), [*inside_routes.routes(inside)])],
+        routes=[router(desktops, sign_on, [*inside_routes.routes(inside), *rooms.routes])],
         sockets={"/vncproxy/": doors.serve, "/api/vnc/agents/": agent_socket(desktops, links, reports)},
-        loops=[supervisor.loop, Loop("vnc doors", doors.check, ground.settings[IdentitySettings].recheck_seconds)],
+        loops=[
+            supervisor.loop,
+            Loop("vnc doors", doors.check, ground.settings[IdentitySettings].recheck_seconds),
+            *rooms.loops,
+        ],
         start=supervisor.start,
         stop=stop,
     )

@@ -95,6 +95,32 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, msgspec.Meta(ge=4096, description="Programs of a session may write this much into its log (bytes).")
     ] = 1_000_000
 
+    share_guests: Annotated[
+        bool, msgspec.Meta(description="Links to a desktop may be made for people who cannot sign in here.")
+    ] = False
+    share_hours_most: Annotated[
+        float, msgspec.Meta(gt=0, le=8760, description="A link to a desktop is good for this long at most.")
+    ] = 168.0
+    share_attempts: Annotated[
+        int,
+        msgspec.Meta(ge=1, le=100_000, description="Wrong links from one address, within ten minutes, before a pause."),
+    ] = 50
+    view_minutes_most: Annotated[
+        int, msgspec.Meta(ge=1, le=1440, description="An operator whom a person lets look may do so for this long.")
+    ] = 60
+    view_ask_minutes: Annotated[
+        int, msgspec.Meta(ge=1, le=1440, description="An operator's question whether to look waits for this long.")
+    ] = 10
+    pool_seconds: Annotated[
+        float, msgspec.Meta(gt=0, description="The pools of ready desktops are looked at this often.")
+    ] = 15.0
+    pool_recent_days: Annotated[
+        float, msgspec.Meta(gt=0, description="Ready desktops are made for people who were here so lately.")
+    ] = 14.0
+    usage_days: Annotated[int, msgspec.Meta(ge=1, le=36500, description="Who used how much is kept for this long.")] = (
+        1095
+    )
+
     def __post_init__(self) -> None:
         """What two settings must be to each other. Raises ValueError."""
         if self.first_display > self.last_display:
