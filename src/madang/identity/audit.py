@@ -19,6 +19,7 @@ from madang.identity import tables
 from madang.identity.background import background_of
 from madang.identity.model import Actor, Person
 from madang.kernel import clock
+from madang.kernel.database import retried
 from madang.kernel.ground import Ground
 from madang.kernel.log import logger
 
@@ -88,6 +89,7 @@ class Audit:
         async with self._database.read() as connection:
             return [Entry(*row) for row in await connection.execute(query)]
 
+    @retried
     async def forget(self, older_than: float) -> int:
         """Remove entries of before that moment; how many there were."""
         async with self._database.write() as connection:

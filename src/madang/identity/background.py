@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Executable
 
-from madang.kernel.database import Database
+from madang.kernel.database import Database, retried
 from madang.kernel.errors import MadangError
 from madang.kernel.ground import Ground
 from madang.kernel.log import logger
@@ -91,15 +91,20 @@ class Background:
 
     async def _write(self, batch: dict[str, _Entry]) -> bool:
         try:
-            async with self._database.write() as connection:
-                for entry in batch.values():
-                    await connection.execute(entry.statement)
+            await self._write_all(batch)
         except MadangError:
             return False
         except Exception:
             log.exception("writing in the background failed", statements=len(batch))
             return False
         return True
+
+    @retried
+    async def _write_all(self, batch: dict[str, _Entry]) -> None:
+        # Where nobody knows whether it was kept it is written again: a trail had rather an entry twice than none.
+        async with self._database.write() as connection:
+            for entry in batch.values():
+                await connection.execute(entry.statement)
 
 
 def once_per_ground(make: Callable[[Ground], Shared]) -> Callable[[Ground], Shared]:

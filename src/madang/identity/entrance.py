@@ -13,16 +13,17 @@ from madang.identity.accounts import Accounts
 from madang.identity.attempts import Attempts
 from madang.identity.audit import Audit
 from madang.identity.background import background_of
-from madang.identity.links import LinkInvalid, Links
+from madang.identity.links import Link, LinkInvalid, Links
 from madang.identity.local import LocalAccounts
 from madang.identity.model import Actor, Visitor, actor_of, checked_password, invalid, is_name
 from madang.identity.passwords import Passwords
-from madang.identity.providers import SignInProvider
+from madang.identity.providers import Identified, SignInProvider
 from madang.identity.records import person_of
 from madang.identity.settings import IdentitySettings
 from madang.identity.sign_ins import Device
 from madang.identity.tokens import refuse_token
 from madang.kernel import clock
+from madang.kernel.database import retried
 from madang.kernel.errors import Conflict, NotFound, NotSignedIn
 from madang.kernel.ground import Ground
 
@@ -70,19 +71,13 @@ class Entrance:
             await self._record_refused(name, device, locked)
             raise _wrong_credentials()
         await self._attempts.succeeded(name)
-        async with self._database.write() as connection:
-            return await self._open(connection, identified.person, device, cookie, identified.provider)
+        return await self._admit(identified, device, cookie)
 
     async def redeem(self, token: str, device: Device, cookie: str | None = None) -> SignedIn:
         """By a one-time link. Raises LinkInvalid."""
         async with self._database.read() as connection:
             link = await self._links.find(connection, token)
-        async with self._database.write() as connection:
-            await self._links.use(connection, link)
-            try:
-                signed_in = await self._open(connection, link.person, device, cookie, "link")
-            except WrongCredentials as error:
-                raise LinkInvalid("The person is disabled.") from error
+        signed_in = await self._admit_by_link(link, device, cookie)
         await self._attempts.succeeded(signed_in.visitor.person.name)
         return signed_in
 
@@ -108,15 +103,7 @@ class Entrance:
                 raise invalid("new_password", "This is the password you have.", code="password_weak")
             hashed = await self._passwords.hash(new)
         await self._attempts.succeeded(counted)
-        async with self._database.write() as connection:
-            unchanged = (table.c.id == person.id) & (table.c.password.is_not_distinct_from(stored))
-            values = {"password": hashed, "password_set_at": clock.now(), "version": table.c.version + 1}
-            if (await connection.execute(update(table).where(unchanged).values(values))).rowcount != 1:
-                raise Conflict("The password was changed at the same moment.", hint="Sign in with the new one.")
-            ended = await sign_ins.end(connection, person.id, but=visitor.sign_in)
-            await self._links.withdraw(connection, person.id)
-            renewed = await sign_ins.renew(connection, visitor.sign_in, self._settings.rotate_overlap_seconds)
-            await self._audit.enter(connection, actor_of(visitor), "password.set", person.name)
+        ended, renewed = await self._store_password(visitor, visitor.sign_in, stored, hashed)
         await self._tell(person.id, ended)
         return renewed
 
@@ -132,9 +119,7 @@ class Entrance:
 
     async def sign_out_everywhere(self, visitor: Visitor) -> None:
         """End all sign-ins of the person. API tokens stay; each can be revoked."""
-        async with self._database.write() as connection:
-            await sign_ins.end(connection, visitor.person.id)
-            await self._audit.enter(connection, actor_of(visitor), "sign_out.everywhere", visitor.person.name)
+        await self._end_all(visitor)
         await self._tell(visitor.person.id, [None])
 
     async def sign_ins_of(self, visitor: Visitor) -> list[dict[str, Any]]:
@@ -148,6 +133,37 @@ class Entrance:
         )
         async with self._database.read() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+    @retried
+    async def _admit(self, identified: Identified, device: Device, cookie: str | None) -> SignedIn:
+        async with self._database.write() as connection:
+            return await self._open(connection, identified.person, device, cookie, identified.provider)
+
+    @retried
+    async def _admit_by_link(self, link: Link, device: Device, cookie: str | None) -> SignedIn:
+        async with self._database.write() as connection:
+            await self._links.use(connection, link)
+            try:
+                return await self._open(connection, link.person, device, cookie, "link")
+            except WrongCredentials as error:
+                raise LinkInvalid("The person is disabled.") from error
+
+    @retried
+    async def _store_password(
+        self, visitor: Visitor, sign_in: str, before: str | None, hashed: str
+    ) -> tuple[list[str], tuple[str, float]]:
+        """The sign-ins that ended, and this one's new cookie and its seconds."""
+        person, table = visitor.person, tables.people
+        async with self._database.write() as connection:
+            unchanged = (table.c.id == person.id) & (table.c.password.is_not_distinct_from(before))
+            values = {"password": hashed, "password_set_at": clock.now(), "version": table.c.version + 1}
+            if (await connection.execute(update(table).where(unchanged).values(values))).rowcount != 1:
+                raise Conflict("The password was changed at the same moment.", hint="Sign in with the new one.")
+            ended = await sign_ins.end(connection, person.id, but=sign_in)
+            await self._links.withdraw(connection, person.id)
+            renewed = await sign_ins.renew(connection, sign_in, self._settings.rotate_overlap_seconds)
+            await self._audit.enter(connection, actor_of(visitor), "password.set", person.name)
+        return ended, renewed
 
     async def _open(
         self, connection: AsyncConnection, person: str, device: Device, cookie: str | None, how: str
@@ -179,12 +195,23 @@ class Entrance:
             await sign_ins.end(connection, row["person"], only=row["id"])
 
     async def _end(self, visitor: Visitor, sign_in: str, action: str) -> bool:
+        ended = await self._end_one(visitor, sign_in, action)
+        await self._tell(visitor.person.id, ended)
+        return bool(ended)
+
+    @retried
+    async def _end_one(self, visitor: Visitor, sign_in: str, action: str) -> list[str]:
         async with self._database.write() as connection:
             ended = await sign_ins.end(connection, visitor.person.id, only=sign_in)
             if ended:
                 await self._audit.enter(connection, actor_of(visitor), action, sign_in)
-        await self._tell(visitor.person.id, ended)
-        return bool(ended)
+        return ended
+
+    @retried
+    async def _end_all(self, visitor: Visitor) -> None:
+        async with self._database.write() as connection:
+            await sign_ins.end(connection, visitor.person.id)
+            await self._audit.enter(connection, actor_of(visitor), "sign_out.everywhere", visitor.person.name)
 
     async def _record_refused(self, name: str, device: Device, locked: bool) -> None:
         """Only names of people go into the trail: another may be a password typed into the wrong field."""

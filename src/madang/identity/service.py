@@ -30,6 +30,7 @@ from madang.identity.model import (
 from madang.identity.records import encode_roles, new_id, person_of
 from madang.identity.settings import IdentitySettings
 from madang.kernel import clock
+from madang.kernel.database import retried
 from madang.kernel.errors import Conflict, NotFound
 from madang.kernel.ground import Ground
 
@@ -86,11 +87,11 @@ class People:
         await self._refuse_taken(name)
         if account is not None or "desktops.use" in permissions_of(roles):
             account = await self._accounts.settle(account, name, create=True)
-        return await self._insert(by, name, display_name, roles, account)
+        return await self._introduce(by, name, display_name, roles, account)
 
     async def add_without_account(self, by: Actor, name: str, roles: tuple[Role, ...]) -> tuple[Person, str]:
         """As `add`, for somebody who cannot have desktops yet."""
-        return await self._insert(by, name, name, roles, None)
+        return await self._introduce(by, name, name, roles, None)
 
     async def change(
         self,
@@ -116,11 +117,7 @@ class People:
         if not isinstance(account, UnsetType):
             known = await self.get(person)
             values["account"] = await self._accounts.settle(account, known.name, create=False) if account else None
-        async with self._database.write() as connection:
-            before = await self._read(connection, person)
-            after = await self._write(connection, by, before, values)
-            if after.disabled and not before.disabled:
-                await self._shut_out(connection, person)
+        before, after = await self._store(by, person, values)
         await self._events.publish("person.changed", {"person": person}, person=person)
         if after.disabled and not before.disabled:
             await self._events.publish("person.disabled", {"person": person}, person=person)
@@ -135,25 +132,17 @@ class People:
             values["display_name"] = checked_text("display_name", display_name, DISPLAY_NAME_LONGEST)
         if not isinstance(language, UnsetType):
             values["language"] = language
-        async with self._database.write() as connection:
-            before = await self._read(connection, visitor.person.id)
-            after = await self._write(connection, actor_of(visitor), before, values)
+        _, after = await self._store(actor_of(visitor), visitor.person.id, values)
         await self._events.publish("person.changed", {"person": after.id}, person=after.id)
         return after
 
     async def reset_password(self, by: Actor, person: str) -> str:
         """Take the password away, end all sign-ins, and return a one-time link. Raises NotFound, Conflict."""
-        async with self._database.write() as connection:
-            known = await self._enabled(connection, person)
-            table = tables.people
-            values = {"password": None, "version": table.c.version + 1}
-            await connection.execute(update(table).where(table.c.id == person).values(values))
-            await sign_ins.end(connection, person)
-            link = await self._links.make(connection, person)
-            await self._audit.enter(connection, by, "password.reset", known.name)
+        link = await self._take_password(by, person)
         await self._events.publish("person.signed_out", {"person": person, "sign_in": None}, person=person)
         return link
 
+    @retried
     async def make_link(self, by: Actor, person: str) -> str:
         """A one-time sign-in link; the password stays. Raises NotFound, Conflict."""
         async with self._database.write() as connection:
@@ -168,6 +157,14 @@ class People:
             if (await connection.execute(select(tables.people.c.id).where(tables.people.c.name == name))).scalar():
                 raise _name_taken(name)
 
+    async def _introduce(
+        self, by: Actor, name: str, display_name: str, roles: tuple[Role, ...], account: str | None
+    ) -> tuple[Person, str]:
+        person, link = await self._insert(by, name, display_name, roles, account)
+        await self._events.publish("person.changed", {"person": person.id}, person=person.id)
+        return person, link
+
+    @retried
     async def _insert(
         self, by: Actor, name: str, display_name: str, roles: tuple[Role, ...], account: str | None
     ) -> tuple[Person, str]:
@@ -191,8 +188,19 @@ class People:
             link = await self._links.make(connection, person_id)
             await self._audit.enter(connection, by, "person.added", name, detail=", ".join(roles))
             person = await self._read(connection, person_id)
-        await self._events.publish("person.changed", {"person": person.id}, person=person.id)
         return person, link
+
+    @retried
+    async def _take_password(self, by: Actor, person: str) -> str:
+        async with self._database.write() as connection:
+            known = await self._enabled(connection, person)
+            table = tables.people
+            values = {"password": None, "version": table.c.version + 1}
+            await connection.execute(update(table).where(table.c.id == person).values(values))
+            await sign_ins.end(connection, person)
+            link = await self._links.make(connection, person)
+            await self._audit.enter(connection, by, "password.reset", known.name)
+        return link
 
     async def _read(self, connection: AsyncConnection, person: str) -> Person:
         query = select(tables.people).where(tables.people.c.id == person)
@@ -206,6 +214,16 @@ class People:
         if known.disabled:
             raise Conflict(f"{known.name} is disabled.", code="person_disabled", hint="Enable the person first.")
         return known
+
+    @retried
+    async def _store(self, by: Actor, person: str, values: dict[str, Any]) -> tuple[Person, Person]:
+        """The person before and after the change."""
+        async with self._database.write() as connection:
+            before = await self._read(connection, person)
+            after = await self._write(connection, by, before, values)
+            if after.disabled and not before.disabled:
+                await self._shut_out(connection, person)
+        return before, after
 
     async def _write(self, connection: AsyncConnection, by: Actor, before: Person, values: dict[str, Any]) -> Person:
         if not values:

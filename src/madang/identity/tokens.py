@@ -12,6 +12,7 @@ from madang.identity.model import Person, Visitor, actor_of, checked_text, inval
 from madang.identity.records import PERSON_COLUMNS, new_id
 from madang.identity.settings import IdentitySettings
 from madang.kernel import clock
+from madang.kernel.database import retried
 from madang.kernel.errors import Forbidden, LimitReached, NotFound
 from madang.kernel.ground import Ground
 
@@ -52,6 +53,7 @@ class Tokens:
         async with self._database.read() as connection:
             return [Token(*row) for row in await connection.execute(query)]
 
+    @retried
     async def make(self, visitor: Visitor, name: str, days: int | None) -> tuple[Token, str]:
         """A new token and its text, which is shown this once. Raises Forbidden, InvalidInput, LimitReached."""
         refuse_token(visitor)
@@ -70,6 +72,7 @@ class Tokens:
             await self._audit.enter(connection, actor_of(visitor), "token.made", token.id, detail=name)
         return token, f"{PREFIX}{token.id}_{secret}"
 
+    @retried
     async def lend(self, person: Person, name: str, seconds: float) -> tuple[Token, str]:
         """A token for a command of somebody who may read the database anyway; `give_back` it afterwards."""
         now, secret = clock.now(), cookies.new_secret()
@@ -79,10 +82,12 @@ class Tokens:
             await connection.execute(insert(tables.api_tokens).values(values))
         return token, f"{PREFIX}{token.id}_{secret}"
 
+    @retried
     async def give_back(self, token: str) -> None:
         async with self._database.write() as connection:
             await connection.execute(delete(tables.api_tokens).where(tables.api_tokens.c.id == token))
 
+    @retried
     async def revoke(self, visitor: Visitor, token: str) -> None:
         """Raises NotFound when it is not there or not theirs."""
         table = tables.api_tokens

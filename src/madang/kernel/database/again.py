@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from madang.kernel import metrics
 from madang.kernel.database.errors import DatabaseConflict
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 DOUBLED_AT_MOST = 4
 
 
-def retried(method: Callable[Given, Awaitable[Result]]) -> Callable[Given, Awaitable[Result]]:
+def retried(method: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
     """For every method that opens `Database.write()`: it is run again, whole, when its transaction met another one.
 
     So the method holds the transaction and what leads to it, and has no effect elsewhere before the commit. What

@@ -98,17 +98,17 @@ class Database:
                     seconds = self._settings.answer_seconds + (turn or 0.0)
                     guard = asyncio.get_running_loop().call_later(seconds, self._cut, connection, course)
                 if turn is not None or self.dialect.remote:
-                    await self._begin(connection)
+                    await self._begin(connection, course)
                 yield connection
         finally:
             if guard is not None:
                 guard.cancel()
 
-    async def _begin(self, connection: AsyncConnection) -> None:
+    async def _begin(self, connection: AsyncConnection, course: _Course) -> None:
         try:
             await connection.begin()
         except DBAPIError as error:
-            if not (self.dialect.remote and error.connection_invalidated):
+            if course.cut or not (self.dialect.remote and error.connection_invalidated):
                 raise
             await connection.begin()  # it had been idle while the server went away; this time it is a new one
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -60,6 +61,8 @@ class MariaDB:
         self._password = password_of(settings)
 
     def engine(self) -> AsyncEngine:
+        # The driver tells what the server merely notes, such as that a table to be made if missing is there.
+        logging.getLogger("asyncmy").setLevel(logging.ERROR)
         address = self._address
         options: dict[str, Any] = {"async_creator_fn": self._connect}
         if self._settings.ca_file:
@@ -129,8 +132,9 @@ class MariaDB:
                     await self._prepare_session(connection)
                     return connection
             except TimeoutError:
-                seconds = f"{self._settings.answer_seconds:g} s"
-                failed = asyncmy.errors.OperationalError(2003, f"{place} did not answer within {seconds}")
+                named = ":".join(str(part) for part in place.values())
+                said = f"no answer from {named} within {self._settings.answer_seconds:g} s"
+                failed = asyncmy.errors.OperationalError(2003, said)
             except asyncmy.errors.OperationalError as error:
                 failed = error
         assert failed is not None
