@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.daemons.agent.desk import Desk, Site
+from tests.daemons.agent.node import NodeDesk, start_on_node
 from tests.daemons.agent.portal import Portal
 from tests.support.accounts import AS_ROOT, make_account, remove_account
 
@@ -88,5 +89,13 @@ def start(site: Site) -> Callable[..., Awaitable[Desk]]:
 async def desk(site: Site) -> Desk:
     """A desktop that is ready."""
     desk = await site.start()
+    await desk.until("ready")
+    return desk
+
+
+@pytest.fixture
+async def node_desk(site: Site) -> NodeDesk:
+    """A desktop on another host (its door is TLS) that is ready."""
+    desk = start_on_node(site)
     await desk.until("ready")
     return desk

@@ -58,7 +58,7 @@ class Site:
         } | changes
         desk = Desk(self, AgentOrder(**order))
         self.desks.append(desk)
-        desk.placement = await self.launcher.start(desk.order)
+        desk.placement = await self.launcher.start(desk.order, "desk")
         return desk
 
     @contextlib.contextmanager
@@ -196,7 +196,7 @@ class Desk:
 
     async def sweep(self) -> bool:
         display = next((report["display"] for report in reversed(self.reports) if report["display"]), None)
-        return await self.site.launcher.sweep(self.session, self.order.account, self.folder, display)
+        return await self.site.launcher.sweep(self.session, self.order.account, self.folder, display, self.placement)
 
 
 def arguments(pid: int) -> list[str]:

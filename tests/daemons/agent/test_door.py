@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -57,7 +58,7 @@ async def test_nonsense_is_refused(desk: Desk, line: bytes) -> None:
         # Not all that was sent was read.
         answer = b""
     writer.close()
-    assert answer in (b'{"ok": false, "code": "ticket_invalid"}\n', b"")
+    assert not answer or json.loads(answer)["code"] == "ticket_invalid"
     (await handover.take(desk.folder / "door.sock", ticket(desk), desk.uid)).close()
 
 

@@ -82,7 +82,7 @@ async def test_both_killed_then_swept(desk: Desk) -> None:
     desk.kill(desk.keeper)
     await desk.until_gone()
     assert "Xvnc" in desk.processes().values()
-    assert await desk.site.launcher.alive(desk.placement) is False
+    assert (await desk.site.launcher.look(desk.session, desk.placement)).alive is False
     assert await desk.sweep()
     await desk.assert_nothing_left(0)
     assert await desk.sweep()
@@ -149,7 +149,7 @@ async def test_worker_stopped_goes_on_afterwards(desk: Desk) -> None:
     # Two reports may still have been on their way.
     seen = len(desk.reports) + 2
     time.sleep(3)
-    assert await desk.site.launcher.alive(desk.placement) is True
+    assert (await desk.site.launcher.look(desk.session, desk.placement)).alive is True
     assert {"Xvnc", "xfwm4"} <= set(desk.processes().values())
     desk.kill(worker, signal.SIGCONT)
     await desk.until("ready", 5, since=seen)
@@ -211,11 +211,11 @@ async def test_killed_at_any_moment_of_the_start(start: Start) -> None:
 
 async def test_adopted_after_a_restart_of_the_portal(open_site: Callable[..., Awaitable[Site]], desk: Desk) -> None:
     again = await open_site()
-    assert await again.launcher.alive(desk.placement) is True
+    assert (await again.launcher.look(desk.session, desk.placement)).alive is True
     assert await again.launcher.adopt(desk.session, desk.placement)
     await desk.end()
     await eventually(lambda: again.exited == [desk.session], 5, "the exit was not seen")
-    assert await again.launcher.alive(desk.placement) is False
+    assert (await again.launcher.look(desk.session, desk.placement)).alive is False
     assert not await again.launcher.adopt(desk.session, desk.placement)
 
 

@@ -9,8 +9,12 @@ import time
 from pathlib import Path
 
 from madang.compute import processes
-from madang.desktops.agent import account, keeper
-from madang.desktops.agent.log import log
+from madang.desktops.agent import account, keeper, own_folder
+from madang.desktops.agent.account import Account
+from madang.desktops.agent.log import keep_in, log
+
+# Of the agent's own lines, beside what the session's programs may print.
+_OWN_LOG_BYTES = 256 * 1024
 
 
 def main() -> int:
@@ -21,19 +25,34 @@ def main() -> int:
         order = json.loads(document)
         session, folder = str(order["session"]), Path(order["folder"])
         grace_seconds = float(order.get("grace_seconds", 2.0))
-        person = account.look_up(order["account"])
+        log_bytes = int(order.get("log_bytes", 1024 * 1024))
+        makes_folder = bool(order.get("make_folder", False))
+        person = account.look_up(order.get("account"))
     except (ValueError, LookupError, TypeError) as error:
         log(f"agent: cannot take this order: {error!r}")
         return 2
     os.umask(0o022)
+    refused = _make_folder(folder, session, person, grace_seconds, log_bytes) if makes_folder else ""
     log(f"session {session} for {person.name}")
 
     def work(keeper_pid: int) -> int:
         from madang.desktops.agent import worker
 
-        return worker.run(document, person, keeper_pid, began)
+        return worker.run(document, person, keeper_pid, began, refused)
 
-    return keeper.keep(session, folder, person, grace_seconds, work)
+    return keeper.keep(session, None if refused else folder, person, grace_seconds, work)
+
+
+def _make_folder(folder: Path, session: str, person: Account, grace_seconds: float, log_bytes: int) -> str:
+    """Makes the session's folder and has the log kept in it; says why when it cannot."""
+    try:
+        own_folder.make(str(folder), session, person, grace_seconds)
+        keep_in(str(folder), log_bytes + _OWN_LOG_BYTES)
+    except own_folder.FolderRefused as error:
+        return str(error)
+    except OSError as error:
+        return f"{error.filename or folder}: {error.strerror}"
+    return ""
 
 
 def _began() -> float:

@@ -64,6 +64,28 @@ def no_free_display(first: int, last: int) -> Failure:
     )
 
 
+def no_free_port(detail: str) -> Failure:
+    return Failure(
+        "no_free_port",
+        "No port is free for this desktop.",
+        f"{detail[:1].upper()}{detail[1:]} on its node.",
+        "End a desktop that is no longer needed, or ask an operator for a wider range.",
+    )
+
+
+def door_failed(detail: str) -> Failure:
+    return Failure("door_failed", "The desktop's door did not open.", detail, "The log says more; try again.")
+
+
+def folder_refused(detail: str) -> Failure:
+    return Failure(
+        "folder_refused",
+        "The session's folder could not be made.",
+        detail,
+        "Ask an operator to look at that folder on that node.",
+    )
+
+
 def display_failed(detail: str) -> Failure:
     return Failure("display_failed", "The display did not start.", detail, "The log says more; try again.")
 

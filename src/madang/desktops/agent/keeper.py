@@ -16,12 +16,16 @@ from madang.compute import processes, remains
 from madang.desktops.agent import prctl
 from madang.desktops.agent.account import Account
 from madang.desktops.agent.log import log
+from madang.desktops.agent.own_folder import ancestors
 
 KILLED = 70
 
 
-def keep(session: str, folder: Path, account: Account, grace_seconds: float, work: Callable[[int], int]) -> int:
-    """Forks; runs work(pid of the keeper) in the child. Returns, in the parent, the agent's exit status."""
+def keep(session: str, folder: Path | None, account: Account, grace_seconds: float, work: Callable[[int], int]) -> int:
+    """Forks; runs work(pid of the keeper) in the child. Returns, in the parent, the agent's exit status.
+
+    folder is removed in the end; None: the session has none.
+    """
     keeper = os.getpid()
     prctl.adopt_orphans()
     prctl.hide_memory()
@@ -44,9 +48,11 @@ def keep(session: str, folder: Path, account: Account, grace_seconds: float, wor
     if status not in (0, 1):
         log(f"the agent's worker ended with {status}: ending the session")
     reap = processes.reap
-    ended = remains.end_processes(session, account.uid, grace_seconds, root=keeper, after_round=reap)
+    spared = ancestors(keeper)
+    ended = remains.end_processes(session, account.uid, grace_seconds, root=keeper, spare=spared, after_round=reap)
     remains.clear_display_files(account.uid, ended)
-    remains.remove_folder(folder)
+    if folder is not None:
+        remains.remove_folder(folder)
     return status if status in (0, 1) else KILLED
 
 

@@ -10,6 +10,8 @@ import contextlib
 import fcntl
 import os
 
+from madang.desktops.agent import log
+
 _PIPE_BYTES = 256 * 1024
 
 
@@ -38,12 +40,7 @@ class Output:
             if not data:
                 return
             if self._left > 0:
-                self._write(data[: self._left])
+                log.write(data[: self._left])
                 self._left -= len(data)
                 if self._left <= 0:
-                    self._write(b"\n[the session's programs print more than is kept: the rest is left out]\n")
-
-    def _write(self, data: bytes) -> None:
-        # A full disk under the log must not end a desktop.
-        with contextlib.suppress(OSError):
-            os.write(2, data)
+                    log.write(b"\n[the session's programs print more than is kept: the rest is left out]\n")

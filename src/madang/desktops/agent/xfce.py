@@ -65,6 +65,7 @@ _WINDOW_SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
   </property>
 </channel>
 """
+_DEVICES = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "OMP_NUM_THREADS")
 # Programs that would lock or blank a screen nobody sits at, or manage hardware it does not have.
 _NOT_STARTED = (
     "at-spi-dbus-bus",
@@ -100,7 +101,14 @@ def environment(order: AgentOrder, account: Account) -> dict[str, str]:
         "DESKTOP_SESSION": "xfce",
         "NO_AT_BRIDGE": "1",
         MARKER: order.session,
-    }
+    } | _of_job()
+
+
+def _of_job() -> dict[str, str]:
+    """In a job of a scheduler: which devices are its own, and what its commands (srun, sattach) know it by."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return {}
+    return {name: value for name, value in os.environ.items() if name in _DEVICES or name.startswith("SLURM_")}
 
 
 def _path() -> str:

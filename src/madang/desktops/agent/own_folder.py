@@ -1,0 +1,61 @@
+"""The session's folder, made by the agent itself where no launcher can: on a node without a shared file system.
+
+Uses nothing but the standard library: the keeper runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from madang.compute import processes, remains
+from madang.desktops.agent.account import Account
+
+
+class FolderRefused(Exception):
+    """The folder is not, and cannot become, the account's own; says why."""
+
+
+def make(folder: str, session: str, account: Account, grace_seconds: float) -> None:
+    """Makes it with mode 0700; empties one that an earlier run of this session left. Raises FolderRefused.
+
+    It lies in a folder like /tmp, where anybody may have put anything under its name first.
+    """
+    try:
+        os.mkdir(folder, 0o700)
+        if os.geteuid() != account.uid:
+            os.chown(folder, account.uid, account.gid, follow_symlinks=False)
+        return
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise FolderRefused(f"{folder}: {error.strerror}") from error
+    _take_over(folder, account)
+    # A scheduler may start a session anew where its last agent was killed with all its children left.
+    remains.end_processes(session, account.uid, grace_seconds, spare=ancestors(os.getpid()))
+    remains.clear_folder(Path(folder))
+
+
+def _take_over(folder: str, account: Account) -> None:
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise FolderRefused(f"{folder} is there already and is no folder of ours ({error.strerror}).") from error
+    try:
+        found = os.fstat(handle)
+        if found.st_uid != account.uid:
+            raise FolderRefused(f"{folder} is there already and belongs to uid {found.st_uid}.")
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            os.fchmod(handle, 0o700)
+    finally:
+        os.close(handle)
+
+
+def ancestors(pid: int) -> frozenset[int]:
+    """The processes that started this one: a scheduler's may carry the session's mark on their command line."""
+    found: set[int] = set()
+    while (process := processes.look(pid)) and process.parent > 1 and process.parent not in found:
+        pid = process.parent
+        found.add(pid)
+    return frozenset(found)
