@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import delete, insert, select
 
 from madang.desktops.tables import operator_settings
-from madang.kernel.database import Database
+from madang.kernel.database import Database, retried
 
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
@@ -74,6 +74,7 @@ class Policies:
             row = (await connection.execute(select(operator_settings.c.data).where(*mine))).first()
         return msgspec.json.decode(row[0], type=kind) if row else None
 
+    @retried
     async def _set(self, name: str, value: msgspec.Struct) -> None:
         mine = operator_settings.c.service == self._service, operator_settings.c.name == name
         row = {"service": self._service, "name": name, "version": 1, "data": msgspec.json.encode(value)}

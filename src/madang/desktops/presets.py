@@ -15,7 +15,7 @@ from madang.identity.audit import Audit
 from madang.identity.model import Person, Visitor, actor_of
 from madang.identity.records import new_id
 from madang.kernel import clock
-from madang.kernel.database import Database
+from madang.kernel.database import Database, retried
 from madang.kernel.errors import Conflict, NotFound
 
 
@@ -56,6 +56,7 @@ class Presets:
         """Whether it comes from the settings and cannot be changed here."""
         return preset.id == self._standard.id
 
+    @retried
     async def create(self, visitor: Visitor, preset: Preset, audit: Audit) -> Preset:
         """Add one; the first takes the place of the built-in one. Raises InvalidInput, Conflict `name_taken`."""
         made = msgspec.structs.replace(checked(preset), id=new_id(), name=preset.name.strip(), version=1)
@@ -67,6 +68,7 @@ class Presets:
             await audit.enter(connection, actor_of(visitor), "preset.created", made.name)
         return made
 
+    @retried
     async def replace(self, visitor: Visitor, preset_id: str, preset: Preset, audit: Audit) -> Preset:
         """Store it as a whole, if its `version` is the stored one. Running desktops keep what they were started with.
 
@@ -93,6 +95,7 @@ class Presets:
             await audit.enter(connection, actor_of(visitor), "preset.changed", new.name, detail=_difference(known, new))
         return new
 
+    @retried
     async def delete(self, visitor: Visitor, preset_id: str, audit: Audit) -> None:
         """Raises NotFound, Conflict `preset_built_in`."""
         known = await self._changeable(preset_id)
@@ -140,6 +143,7 @@ class Presets:
             row = (await connection.execute(select(choices.c.data).where(*mine))).first()
         return msgspec.json.decode(row[0], type=Choice) if row else None
 
+    @retried
     async def remember(self, person_id: str, choice: Choice) -> None:
         mine = choices.c.service == self._service, choices.c.person_id == person_id
         row = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from madang.compute.order import Stage
 from madang.compute.sight import Waiting
 from madang.desktops.model import Session, State, Terms
 from madang.desktops.tables import sessions, usage
-from madang.kernel.database import Database
+from madang.kernel.database import Database, retried
 from madang.kernel.errors import Failure, LimitReached
 
 _stages = msgspec.json.Decoder(tuple[Stage, ...])
@@ -61,12 +62,11 @@ class Sessions:
     async def versions(
         self, *, person_id: str | None, ended_since: float, limit: int, offset: int
     ) -> Sequence[tuple[str, int]]:
-        """Id and version of a person's (None: everybody's) sessions, newest first."""
-        chosen = select(sessions.c.id, sessions.c.version).where(
-            self._mine,
-            sessions.c.pooled_until.is_(None),
-            sessions.c.ended_at.is_(None) | (sessions.c.ended_at > ended_since),
-        )
+        """Id and version of a person's (None: everybody's) sessions, newest first; infinity: of none that ended."""
+        told = sessions.c.ended_at.is_(None)
+        if ended_since < math.inf:  # MariaDB knows no infinity
+            told |= sessions.c.ended_at > ended_since
+        chosen = select(sessions.c.id, sessions.c.version).where(self._mine, sessions.c.pooled_until.is_(None), told)
         if person_id is not None:
             chosen = chosen.where(sessions.c.person_id == person_id)
         ordered = chosen.order_by(sessions.c.created_at.desc(), sessions.c.id).limit(limit).offset(offset)
@@ -81,6 +81,7 @@ class Sessions:
                 found += [_session(row) for row in (await connection.execute(part)).mappings()]
         return found
 
+    @retried
     async def add(self, session: Session, *, most: int, most_of_site: int | None = None) -> Session:
         """Store a new session; one without a name is numbered.
 
@@ -101,6 +102,7 @@ class Sessions:
             await connection.execute(insert(sessions).values(**_row(session)))
         return session
 
+    @retried
     async def take_from_pool(self, session: Session, *, most: int, **values: Any) -> Session:
         """Give a ready desktop of the pool to its person. Raises LimitReached, and Stale when it is not there now."""
         mine = (
@@ -121,6 +123,7 @@ class Sessions:
                 raise Stale(session.id)
         return taken
 
+    @retried
     async def change(self, session: Session, **values: Any) -> Session:
         """Store the session with some values changed. Raises Stale when it is not the newest version."""
         changed = msgspec.structs.replace(session, **values, version=session.version + 1)
@@ -137,6 +140,7 @@ class Sessions:
                 await connection.execute(insert(usage).values(**row))
         return changed
 
+    @retried
     async def forget(self, *, ids: Sequence[str] = (), ended_before: float = 0.0) -> Sequence[tuple[str, str]]:
         """Remove sessions that are over: those named, and those that ended long ago.
 

@@ -14,7 +14,7 @@ from madang.desktops.model import Session
 from madang.desktops.store import Sessions, gpus_of
 from madang.desktops.tables import usage
 from madang.kernel import clock
-from madang.kernel.database import Database
+from madang.kernel.database import Database, retried
 from madang.kernel.errors import InvalidInput
 
 DAY_SECONDS = 86_400.0
@@ -69,6 +69,7 @@ class Usage:
         rows = [*await self._ended(span), *_running(await self._store.running(), span, clock.now())]
         return sorted(_added(rows), key=lambda share: (share.person, share.preset, share.launcher, share.account))
 
+    @retried
     async def forget(self) -> str:
         """Remove what is older than it is kept."""
         before = clock.now() - self._keep_days * DAY_SECONDS
