@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.redis import RedisServer, redis_server
+
+pytest.register_assert_rewrite("tests.support.live_behaviour")
+
 SECONDS = 20.0  # no test waits longer for another process
 
 
@@ -92,3 +96,10 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=True)
     yield SmallDisk(folder)
     subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    """A Redis that the tests of a module share; who harms it leaves it running."""
+    with redis_server() as server:
+        yield server

@@ -1,6 +1,8 @@
-"""What every kind of live state does, on the embedded one. Several processes: tests/daemons/kernel."""
+"""What every kind of live state does, on the embedded one; and what may happen to its file.
 
-import asyncio
+Several processes, and Redis: tests/daemons/kernel.
+"""
+
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -12,6 +14,7 @@ import pytest
 from madang.kernel import live_embedded as live_module
 from madang.kernel.live import LiveStateUnavailable
 from madang.kernel.live_embedded import EmbeddedLive
+from tests.support.live_behaviour import *  # noqa: F403  (the tests that Redis has to pass, too)
 
 
 @pytest.fixture
@@ -34,6 +37,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
     return found
 
 
+@pytest.fixture
+def elapse(clock: "Clock"):
+    return clock.elapse
+
+
 class Clock:
     """Stands in for the module `time`."""
 
@@ -44,6 +52,9 @@ class Clock:
 
     monotonic = time
 
+    async def elapse(self, seconds: float) -> None:
+        self.seconds += seconds
+
     def time_ns(self) -> int:
         return int(self.seconds * 1e9)
 
@@ -51,74 +62,6 @@ class Clock:
 def rows(file: Path, table: str) -> int:
     with closing(sqlite3.connect(file)) as connection:
         return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-
-
-async def test_a_record_is_given_back_as_it_was(live: EmbeddedLive):
-    value = {"name": "바탕", "numbers": [1, 2.5, None], "deep": {"true": True}}
-    await live.put("vnc:session:a", value, 60)
-    assert await live.get("vnc:session:a") == value
-    assert await live.get("vnc:session:b") is None
-
-
-async def test_the_last_value_of_a_record_counts(live: EmbeddedLive):
-    await live.put("key", 1, 60)
-    await live.put("key", 2, 60)
-    assert await live.get("key") == 2
-
-
-async def test_a_record_is_gone_after_its_time(clock: Clock, live: EmbeddedLive):
-    await live.put("key", "value", 10)
-    clock.seconds += 9.9
-    assert await live.get("key") == "value"
-    clock.seconds += 0.2
-    assert await live.get("key") is None
-    assert await live.get_many("k") == {}
-
-
-async def test_records_are_found_by_the_beginning_of_their_key_and_only_by_it(live: EmbeddedLive):
-    of_vnc = ("vnc:session:", "vnc:session:a", "vnc:session:가")
-    for key in (*of_vnc, "vnc:sessions:x", "vnc:sessio", "moonlight:session:a"):
-        await live.put(key, key, 60)
-    assert tuple(sorted(await live.get_many("vnc:session:"))) == of_vnc
-
-
-@pytest.mark.parametrize("wild", ["%", "_", "*", "?", "[a]"])
-async def test_no_character_of_a_prefix_is_wild(live: EmbeddedLive, wild: str):
-    await live.put("abc", 1, 60)
-    assert await live.get_many(wild) == {}
-
-
-async def test_a_deleted_record_is_gone_and_deleting_again_is_no_error(live: EmbeddedLive):
-    await live.put("key", 1, 60)
-    await live.delete("key")
-    await live.delete("key")
-    assert await live.get("key") is None
-
-
-async def test_a_mark_is_new_once_until_its_time_is_over(clock: Clock, live: EmbeddedLive):
-    assert await live.add("ticket", 10)
-    assert not await live.add("ticket", 10)
-    clock.seconds += 10.1
-    assert await live.add("ticket", 10)
-
-
-async def test_a_count_begins_anew_a_time_after_its_first_and_not_after_its_last(clock: Clock, live: EmbeddedLive):
-    assert [await live.count("tries", 10) for _ in range(3)] == [1, 2, 3]
-    clock.seconds += 9
-    assert await live.count("tries", 10) == 4
-    clock.seconds += 1.5
-    assert await live.count("tries", 10) == 1
-
-
-async def test_a_count_can_be_read_as_a_record(live: EmbeddedLive):
-    for _ in range(12):
-        await live.count("tries", 60)
-    assert await live.get("tries") == 12
-    assert await live.get_many("tr") == {"tries": 12}
-
-
-async def test_of_many_who_mark_at_once_one_is_the_first(live: EmbeddedLive):
-    assert sum(await asyncio.gather(*(live.add("ticket", 60) for _ in range(50)))) == 1
 
 
 async def test_what_expired_is_removed_while_we_run(clock: Clock, live: EmbeddedLive, file: Path):
