@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
 
 from madang.compute.order import Stage
 from madang.compute.sight import Waiting
@@ -63,7 +63,7 @@ class Sessions:
         self, *, person_id: str | None, ended_since: float, limit: int, offset: int
     ) -> Sequence[tuple[str, int]]:
         """Id and version of a person's (None: everybody's) sessions, newest first; infinity: of none that ended."""
-        told = sessions.c.ended_at.is_(None)
+        told: ColumnElement[bool] = sessions.c.ended_at.is_(None)
         if ended_since < math.inf:  # MariaDB knows no infinity
             told |= sessions.c.ended_at > ended_since
         chosen = select(sessions.c.id, sessions.c.version).where(self._mine, sessions.c.pooled_until.is_(None), told)
