@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import socket
 
 import msgspec
 
@@ -13,11 +12,13 @@ from madang.desktops.model import Session, State
 from madang.desktops.reach import NotReady, place_of
 from madang.desktops.reports import Reports
 from madang.desktops.service import Desktops
-from madang.doors import handover, tickets
+from madang.doors import calls
 from madang.doors.calls import DoorPlace
 from madang.doors.counters import Counters
+from madang.doors.handover import DoorError, DoorUnreachable
 from madang.doors.open_doors import OpenDoor, OpenDoors
 from madang.doors.pump import End, pump
+from madang.doors.wires import Wire
 from madang.identity.cookies import digest
 from madang.identity.model import Visitor
 from madang.identity.sign_on import SignOn
@@ -81,27 +82,25 @@ class Doors:
         await self.open.check(NO_LONGER_ALLOWED, "you are signed out")
         return ""
 
-    async def _engine(self, session: Session) -> socket.socket:
+    async def _engine(self, session: Session) -> Wire:
         if not session.has_door:
             raise NotReady("It is still starting.", hint="Try again in a moment.", state=session.state.value)
         place, key = place_of(session)
         try:
             return await self._go_through(session, place, key)
-        except handover.DoorError as error:
+        except DoorError as error:
             log.warning("door did not open", session=session.id, code=error.code, reason=str(error))
             raise Unavailable(
                 "Its agent does not open the door.", code=error.code, hint="It is tried again by itself.", retry_after=1
             ) from error
 
-    async def _go_through(self, session: Session, place: DoorPlace, key: str) -> socket.socket:
+    async def _go_through(self, session: Session, place: DoorPlace, key: str) -> Wire:
         """While the desktop starts, its door opens a moment after its display: whoever comes first waits for it."""
-        assert place.path is not None
         last_try = clock.now() + self._door_seconds
         while True:
             try:
-                ticket = tickets.issue(key, session.id)
-                return await handover.take(place.path, ticket, place.uid, timeout_seconds=self._door_seconds)
-            except handover.DoorUnreachable:
+                return await calls.engine(place, key, session.id, timeout_seconds=self._door_seconds)
+            except DoorUnreachable:
                 if session.state is not State.STARTING or clock.now() > last_try:
                     raise
                 await asyncio.sleep(DOOR_POLL_SECONDS)

@@ -5,19 +5,15 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 
 import msgspec
 
-from madang.compute.launcher import Launcher
-from madang.compute.local import LocalLauncher
-from madang.compute.order import AgentOrder, Instruction
+from madang.compute.slurm.client import Slurm
+from madang.compute.slurm.settings import SlurmSettings
 from madang.desktops import inside_routes
 from madang.desktops.agent.preflight import PROGRAMS, find
 from madang.desktops.inside import Inside
 from madang.desktops.links import Links
-from madang.desktops.model import Session
-from madang.desktops.preset import STANDARD, Preset
 from madang.desktops.presets import Presets
 from madang.desktops.reach import Reach
 from madang.desktops.reports import Reports
@@ -26,8 +22,9 @@ from madang.desktops.rules import Patience
 from madang.desktops.service import Desktops, Limits
 from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, agent_socket
 from madang.desktops.supervisor import Supervisor
+from madang.desktops.vnc.launching import launchers_of, order, portals, standard_preset
 from madang.desktops.vnc.rooms import rooms_of
-from madang.desktops.vnc.settings import VncSettings, claims, session_folder
+from madang.desktops.vnc.settings import VncSettings, claims
 from madang.identity.audit import Audit
 from madang.identity.settings import IdentitySettings
 from madang.identity.sign_on import SignOn
@@ -36,17 +33,21 @@ from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings, as_root
 
-AGENT = "madang.desktops.agent"
 
-
-def missing(_settings: Settings) -> Sequence[Missing]:
+def missing(settings: Settings) -> Sequence[Missing]:
     """What VNC desktops need and this machine lacks."""
-    lacking = [program for program in PROGRAMS if find(program) is None]
+    if settings[VncSettings].launcher == "slurm":
+        # The desktops' programs are its nodes' business.
+        return _missing(Slurm(settings[SlurmSettings]).missing(), ["slurm-client"])
+    groups = tomllib.loads(resources.files("madang").joinpath("packages.toml").read_text(encoding="utf-8"))
+    # The whole group, as set-up brings it: apt passes over what is there.
+    return _missing([program for program in PROGRAMS if find(program) is None], groups["vnc"]["packages"])
+
+
+def _missing(lacking: Sequence[str], packages: Sequence[str]) -> Sequence[Missing]:
     if not lacking:
         return ()
-    # The whole group, as set-up brings it: apt passes over what is there.
-    groups = tomllib.loads(resources.files("madang").joinpath("packages.toml").read_text(encoding="utf-8"))
-    command = f"apt-get install --no-install-recommends {' '.join(groups['vnc']['packages'])}"
+    command = f"apt-get install --no-install-recommends {' '.join(packages)}"
     return [Missing(", ".join(lacking), command if as_root() else f"sudo {command}")]
 
 
@@ -81,7 +82,7 @@ def assemble(ground: Ground) -> Parts:
         lambda session, agent_secret, door_key: order(ground.settings, session, agent_secret, door_key),
         look_seconds=settings.look_seconds,
         call_seconds=settings.call_seconds,
-        portals=lambda _session: Instruction("portals", portals=(ground.settings.local_url,)),
+        portals=lambda session: portals(ground.settings, session),
         news_again=reports.forget,
     )
     desktops.after_end += [
@@ -109,29 +110,6 @@ def assemble(ground: Ground) -> Parts:
         ],
         start=supervisor.start,
         stop=stop,
-    )
-
-
-def launchers_of(ground: Ground) -> dict[str, Launcher]:
-    """The launchers that presets may name."""
-    local = LocalLauncher(
-        folder_root=Path(session_folder(ground.settings)),
-        log_folder=ground.state_folder / "logs",
-        agent_module=AGENT,
-    )
-    return {"local": local}
-
-
-def standard_preset(settings: VncSettings) -> Preset:
-    """What is offered while operators have made no preset."""
-    return Preset(
-        id=STANDARD,
-        name="Standard",
-        launcher=settings.launcher,
-        width=settings.width,
-        height=settings.height,
-        time_limit_seconds=settings.time_limit_seconds,
-        longest_time_limit_seconds=settings.longest_time_limit_seconds,
     )
 
 
@@ -172,34 +150,11 @@ def limits(settings: VncSettings) -> Limits:
     )
 
 
-def order(settings: Settings, session: Session, agent_secret: str, door_key: str) -> AgentOrder:
-    """What the agent of a session is told."""
-    vnc = settings[VncSettings]
-    assert session.folder is not None
-    return AgentOrder(
-        session=session.id,
-        service="vnc",
-        account=session.account,
-        folder=session.folder,
-        portal=settings.local_url,
-        agent_secret=agent_secret,
-        door_key=door_key,
-        displays=(vnc.first_display, vnc.last_display),
-        width=session.width,
-        height=session.height,
-        ends_at=session.ends_at,
-        heartbeat_seconds=vnc.heartbeat_seconds,
-        start_seconds=vnc.start_seconds,
-        minimum_free_bytes=vnc.minimum_free_bytes,
-        log_bytes=vnc.log_bytes,
-    )
-
-
 vnc = Service(
     name="vnc",
     summary="Desktops over VNC (TigerVNC, XFCE)",
     assemble=assemble,
-    settings={"vnc": VncSettings},
+    settings={"vnc": VncSettings, "slurm": SlurmSettings},
     claims=claims,
     missing=missing,
 )

@@ -12,8 +12,10 @@ from madang.kernel.settings import Settings, as_root
 
 ROUTES = ("/vnc", "/vncproxy/", "/api/vnc/")
 LIVE_PREFIX = "vnc:session:"
-# Kept for native clients and their listeners on the nodes; nothing listens there by default.
+# Native clients, and the doors of agents on the nodes of a cluster; nothing listens there by default.
 PORTS = (Range(5900, 5999), Range(6900, 6999))
+# Where an agent opens a listener for a native client, where a preset allows that and its person asks for it.
+NATIVE_PORTS = (5900, 5999)
 
 
 class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
