@@ -84,6 +84,7 @@ class Server(uvicorn.Server):
         self._drain_seconds = ground.settings[HttpSettings].drain_seconds
         self._manager = supervision.Manager()
         self._asked_to_exit = asyncio.Event()
+        self._signals = 0
         self._wake: Callable[[], object] = self._asked_to_exit.set
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -99,8 +100,12 @@ class Server(uvicorn.Server):
         while not await self._look():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked_to_exit.wait(), LOOK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Here and not in the loop: who is told to stop while it starts never comes to the loop.
         self._manager.stopping()
         await self._drain()
+        await super().shutdown(sockets)
 
     async def _look(self) -> bool:
         self._manager.alive()
@@ -110,14 +115,15 @@ class Server(uvicorn.Server):
         """Go on serving while /ready says no; a second signal ends the wait."""
         self._ground.leaving = True
         until = time.monotonic() + self._drain_seconds
-        self._asked_to_exit.clear()
-        while (left := until - time.monotonic()) > 0 and not self._asked_to_exit.is_set():
+        while (left := until - time.monotonic()) > 0 and self._signals < 2:
+            self._asked_to_exit.clear()
             await self._look()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked_to_exit.wait(), min(left, LOOK_SECONDS))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
+        self._signals += 1
         if sig == signal.SIGTERM:
             # uvicorn would raise it again once all is closed: to be told to stop and to stop is no failure.
             self._captured_signals.remove(sig)

@@ -64,18 +64,17 @@ class Proxy:
     def log(self) -> str:
         return (self.folder / "error.log").read_text(errors="replace")
 
-    def render(self, portals: Sequence[PortalProcess], *more: str) -> str:
-        """Write the site by the command line of the first portal; what it said."""
+    def render(
+        self, portals: Sequence[PortalProcess], *more: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Write the site by the command line of the first portal."""
         addresses = ",".join(f"127.0.0.1:{portal.port}" for portal in portals)
-        return (
-            portals[0]
-            .cli(
-                *("deploy", "render", str(self.folder / "root"), "--portals", addresses, "--public-url", self.url),
-                *("--certificate", str(self.certificate), "--certificate-key", str(self.folder / "key.pem")),
-                *("--listen", "127.0.0.1", "--https-port", str(self.port), "--http-port", str(self.http_port)),
-                *more,
-            )
-            .stdout
+        return portals[0].cli(
+            *("deploy", "render", str(self.folder / "root"), "--portals", addresses, "--public-url", self.url),
+            *("--certificate", str(self.certificate), "--certificate-key", str(self.folder / "key.pem")),
+            *("--listen", "127.0.0.1", "--https-port", str(self.port), "--http-port", str(self.http_port)),
+            *more,
+            check=check,
         )
 
     def test(self) -> subprocess.CompletedProcess[str]:

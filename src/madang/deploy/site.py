@@ -23,6 +23,8 @@ UPSTREAM = """upstream {name} {{
 }}
 """
 SERVER = "    server {address} max_fails=1 fail_timeout=2s;"
+# With all of them marked as dead nginx asks nobody: one that came back a moment ago would not be found.
+AGAIN = "    server {address} max_fails=0 backup;"
 
 MAPS = """# Connections to portals are kept, but for those that become WebSockets.
 map $http_upgrade $madang_connection {
@@ -191,7 +193,10 @@ def _blocks(layout: Layout) -> Iterator[str]:
 
 
 def _upstream(name: str, addresses: Sequence[Address]) -> str:
-    return UPSTREAM.format(name=name, servers="\n".join(SERVER.format(address=each) for each in addresses))
+    lines = [SERVER.format(address=each) for each in addresses]
+    if len(addresses) > 1:  # a single one is never given up
+        lines += [AGAIN.format(address=each) for each in addresses]
+    return UPSTREAM.format(name=name, servers="\n".join(lines))
 
 
 def _server(layout: Layout) -> str:
