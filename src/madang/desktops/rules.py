@@ -233,7 +233,8 @@ def reported(session: Session, report: Report, now: float) -> dict[str, Any]:
     if session.over or report.restarts < session.restarts:
         return {}
     values: dict[str, Any] = {
-        "node": report.node,
+        # A scheduler's name for its node is the one that people know.
+        "node": session.node if session.job and session.node else report.node,
         "display": report.display,
         "pid": report.pid,
         "pid_started": report.pid_started,

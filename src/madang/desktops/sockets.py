@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 
 import msgspec
 
+from madang.compute.order import Instruction
 from madang.desktops.links import Links
 from madang.desktops.model import Session, State
 from madang.desktops.reach import NotReady, place_of
 from madang.desktops.reports import Reports
+from madang.desktops.rights import Rights
 from madang.desktops.service import Desktops
 from madang.doors import calls
 from madang.doors.calls import DoorPlace
@@ -18,15 +21,14 @@ from madang.doors.counters import Counters
 from madang.doors.handover import DoorError, DoorUnreachable
 from madang.doors.open_doors import OpenDoor, OpenDoors
 from madang.doors.pump import End, pump
+from madang.doors.view_only import ViewOnly
 from madang.doors.wires import Wire
 from madang.identity.cookies import digest
-from madang.identity.model import Visitor
-from madang.identity.sign_on import SignOn
 from madang.kernel import clock
 from madang.kernel.errors import MadangError, NotFound, NotSignedIn, Unavailable
 from madang.kernel.ground import SocketHandler
 from madang.kernel.log import logger
-from madang.kernel.sockets import WebSocket
+from madang.kernel.sockets import Closed, WebSocket
 
 log = logger("desktops")
 DOOR_POLL_SECONDS = 0.02
@@ -34,41 +36,35 @@ DOOR_POLL_SECONDS = 0.02
 # Close codes of the door; the page tells by them whether to come back (docs/architecture.md).
 SESSION_ENDED = 4001
 NO_LONGER_ALLOWED = 4003
+MISBEHAVED = 1008
 ENGINE_LOST = 1011
 
 
 class Doors:
-    """Lets the owner of a session through to its engine."""
+    """Lets those who have a right to a session through to its engine."""
 
-    def __init__(self, desktops: Desktops, sign_on: SignOn, door_seconds: float) -> None:
-        self.open = OpenDoors()
+    def __init__(self, desktops: Desktops, rights: Rights, open_doors: OpenDoors, door_seconds: float) -> None:
+        self.open = open_doors
         self._desktops = desktops
-        self._sign_on = sign_on
+        self._rights = rights
         self._door_seconds = door_seconds
         self._counters = Counters(desktops.service)
 
     async def serve(self, web_socket: WebSocket, session_id: str) -> None:
         try:
-            visitor = await self._sign_on.socket_visitor(web_socket.headers)
-            session = await self._desktops.get(visitor, session_id)
-            engine = await self._engine(session)
+            right = await self._rights.of(web_socket.headers, session_id)
+            engine = await self._engine(right.session)
         except MadangError as error:
             self._counters.refused(error.code)
             await web_socket.refuse(error)
             return
         door = OpenDoor(
-            web_socket, session.id, visitor.person.id, visitor.sign_in, lambda: self._sign_on.still(visitor)
-        )
-        offered = web_socket.scope.get("subprotocols", ())
+            web_socket, session_id, right.person, right.sign_in, right.still,
+            name=right.name, mode=right.mode, via=right.via, share=right.share,
+        )  # fmt: skip
         code, reason = ENGINE_LOST, "the desktop does not answer"
         try:
-            await web_socket.accept("binary" if "binary" in offered else None)
-            with self.open.register(door), self._counters.connections.track_inprogress():
-                self._counters.opened.inc()
-                if not await door.still():  # shut out while the door opened
-                    code, reason = NO_LONGER_ALLOWED, "you are signed out"
-                elif await pump(web_socket, engine, self._counters) is End.ENGINE:
-                    code, reason = await self._why(visitor, session.id)
+            code, reason = await self._let_through(door, engine, right.until)
         except asyncio.CancelledError:
             if door.closing is None:
                 raise
@@ -77,9 +73,38 @@ class Doors:
             engine.close()
         await web_socket.close(code, reason)
 
+    async def _let_through(self, door: OpenDoor, engine: Wire, until: float | None) -> tuple[int, str]:
+        """Carry bytes until it ends; why it did, as code and reason. Whoever may only look is heard through a filter."""
+        offered = door.web_socket.scope.get("subprotocols", ())
+        await door.web_socket.accept("binary" if "binary" in offered else None)
+        timer = self._close_at(door, until)
+        try:
+            with self.open.register(door), self._counters.connections.track_inprogress():
+                self._counters.opened.inc()
+                if not await door.still():  # shut out while the door opened
+                    return NO_LONGER_ALLOWED, "you are not let in any more"
+                allowed = None if door.mode == "control" else ViewOnly()
+                match await pump(door.web_socket, engine, self._counters, allowed):
+                    case End.ENGINE:
+                        return await self._why(door.session)
+                    case End.FILTER:
+                        return MISBEHAVED, "only looking is allowed"
+                    case _:
+                        return ENGINE_LOST, "the desktop does not answer"
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _close_at(self, door: OpenDoor, until: float | None) -> asyncio.TimerHandle | None:
+        """A right that ends by time ends at its moment, not at the next check."""
+        if until is None:
+            return None
+        seconds = max(0.0, until - clock.now())
+        return asyncio.get_running_loop().call_later(seconds, door.close, NO_LONGER_ALLOWED, "its time is over")
+
     async def check(self) -> str:
-        """Whoever would not be let in any more (a sign-in that ran out, a revoked token) does not stay either."""
-        await self.open.check(NO_LONGER_ALLOWED, "you are signed out")
+        """Whoever would not be let in any more (a sign-in that ran out, a revoked token or link) does not stay."""
+        await self.open.check(NO_LONGER_ALLOWED, "you are not let in any more")
         return ""
 
     async def _engine(self, session: Session) -> Wire:
@@ -105,14 +130,11 @@ class Doors:
                     raise
                 await asyncio.sleep(DOOR_POLL_SECONDS)
 
-    async def _why(self, visitor: Visitor, session_id: str) -> tuple[int, str]:
+    async def _why(self, session_id: str) -> tuple[int, str]:
         """Why the engine closed: mostly the session is ending, which its agent says a moment later."""
         for _ in range(10):
-            try:
-                session = await self._desktops.get(visitor, session_id)
-            except MadangError:
-                return SESSION_ENDED, "the desktop is over"
-            if session.over or not session.wanted:
+            session = await self._desktops.store.get(session_id)
+            if session is None or session.over or not session.wanted:
                 return SESSION_ENDED, "the desktop is over"
             await asyncio.sleep(0.1)
         return ENGINE_LOST, "the desktop does not answer"
@@ -132,6 +154,7 @@ def agent_socket(desktops: Desktops, links: Links, reports: Reports) -> SocketHa
             return
         await web_socket.accept()
         try:
+            await _greet(web_socket, session)
             await links.serve(session.id, web_socket, reports.take)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             log.warning("an agent sent nonsense", session=session.id, reason=str(error))
@@ -140,3 +163,13 @@ def agent_socket(desktops: Desktops, links: Links, reports: Reports) -> SocketHa
             desktops.wake(session.id)
 
     return serve
+
+
+async def _greet(web_socket: WebSocket, session: Session) -> None:
+    """What an agent has to know from the start: our clock, and an end that may have moved while it was away."""
+    said = [Instruction("hello", now=clock.now())]
+    if session.ends_at is not None and session.wanted:
+        said.append(Instruction("time", ends_at=session.ends_at))
+    with contextlib.suppress(Closed):  # which `serve` notices
+        for instruction in said:
+            await web_socket.send_text(msgspec.json.encode(instruction).decode())
