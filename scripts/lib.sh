@@ -88,6 +88,12 @@ packages_of() {
   awk -v wanted="[$1]" '/^\[/ { here = ($0 == wanted) } here && /^  "/ { gsub(/[ ",]/, ""); print }' "$packages_file"
 }
 
+# The daemons of these groups: units that must not run only because they were installed.
+daemons_of() {
+  awk -v wanted=" $* " -F'[]["]' '/^\[/ { here = index(wanted, " " $2 " ") } here && /^daemons = / { print $2 }' "$packages_file" |
+    paste -sd' '
+}
+
 # One hash of the content and names of these files, and of the words after "--".
 hash_of() {
   local files=()

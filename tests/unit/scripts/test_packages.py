@@ -27,9 +27,17 @@ def test_both_readers_find_the_same_groups() -> None:
     assert from_the_scripts("groups_for", "run test") == [n for n, g in GROUPS.items() if g["setup"] != "asked"]
 
 
+def test_both_readers_find_the_same_daemons() -> None:
+    for name, group in GROUPS.items():
+        assert from_the_scripts("daemons_of", name) == group.get("daemons", "").split(), name
+    assert from_the_scripts("daemons_of", "slurm", "portals") == " ".join(
+        GROUPS[name]["daemons"] for name in ("slurm", "portals")
+    ).split(" ")
+
+
 def test_every_group_is_complete_and_in_order() -> None:
     for name, group in GROUPS.items():
-        assert set(group) == {"title", "setup", "packages"}, name
+        assert set(group) - {"daemons"} == {"title", "setup", "packages"}, name
         assert group["packages"] == sorted(set(group["packages"])), name
 
 
