@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from identity_house import Clock, House, make_ground
 
 from madang.identity.background import background_of
 from madang.identity.entrance import Entrance
@@ -19,6 +18,7 @@ from madang.identity.settings import IdentitySettings
 from madang.identity.sign_on import SignOn
 from madang.kernel.events import Event
 from madang.kernel.ground import Ground
+from tests.unit.identity.identity_house import Clock, House, make_ground
 
 
 @pytest.fixture

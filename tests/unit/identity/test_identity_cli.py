@@ -5,13 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
-from identity_house import CHEAP
 from typer.testing import CliRunner, Result
 
 from madang.cli.ground import open_ground
 from madang.cli.people import app
 from madang.identity.audit import Audit
 from madang.identity.service import People
+from tests.unit.identity.identity_house import CHEAP
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import pytest
-from identity_house import HERE, OPERATOR, PASSWORD, House, cookie
 
 from madang.identity.audit import Audit
 from madang.identity.entrance import Entrance, WrongCredentials
@@ -13,6 +12,7 @@ from madang.identity.passwords import Passwords
 from madang.identity.settings import IdentitySettings
 from madang.identity.sign_ins import Device
 from madang.kernel.errors import Conflict, InvalidInput, NotFound, NotSignedIn, TooManyAttempts
+from tests.unit.identity.identity_house import HERE, OPERATOR, PASSWORD, House, cookie
 
 
 async def signed_in(house: House, value: str) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import pytest
-from identity_house import HERE, OPERATOR, PASSWORD, House, make_ground
 
 from madang.identity import people as people_room
 from madang.identity.audit import Audit
@@ -14,6 +13,7 @@ from madang.identity.tokens import Tokens
 from madang.identity.upkeep import clean_up
 from madang.kernel.errors import Conflict, InvalidInput, LimitReached, NotFound
 from madang.kernel.ground import Ground
+from tests.unit.identity.identity_house import HERE, OPERATOR, PASSWORD, House, make_ground
 
 
 async def test_adding_a_person(house: House) -> None:

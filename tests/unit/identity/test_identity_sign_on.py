@@ -3,12 +3,12 @@
 import time
 
 import pytest
-from identity_house import HERE, OPERATOR, House, cookie
 
 from madang.identity.sign_on import CsrfTokenWrong, SignOn
 from madang.identity.tokens import Tokens
 from madang.kernel.errors import Forbidden, NotSignedIn
 from madang.kernel.origins import ForeignOrigin
+from tests.unit.identity.identity_house import HERE, OPERATOR, House, cookie
 
 SHORT = {"MADANG_IDENTITY_ROTATE_MINUTES": "10", "MADANG_IDENTITY_ROTATE_OVERLAP_SECONDS": "60"}
 

@@ -146,7 +146,8 @@ class MariaDB:
         settings = {
             "innodb_lock_wait_timeout": max(1, math.ceil(self._settings.busy_seconds)),
             "idle_transaction_timeout": max(1, math.ceil(self._settings.answer_seconds)),
-            "sql_mode": "'TRADITIONAL,NO_ENGINE_SUBSTITUTION'",  # what does not fit is refused, never cut
+            # What does not fit is refused, never cut; SET a = b, b = 1 takes b as it was, as everywhere else.
+            "sql_mode": "'TRADITIONAL,SIMULTANEOUS_ASSIGNMENT'",
         }
         async with connection.cursor() as cursor:
             await cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sqlalchemy import URL, text
+from sqlalchemy import URL, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from madang.kernel.database.dialect import BEGIN, own_transactions
@@ -34,6 +34,8 @@ VERDICTS = {
     "XX001": Verdict.DAMAGED,
     "XX002": Verdict.DAMAGED,
 }
+# What fails before there is a connection has no state (libpq tells none), so it is known by its words.
+REFUSALS = ("authentication failed", "no pg_hba.conf entry", "no password supplied", "FATAL:  database", "FATAL:  role")
 NO_SUCH_TABLE = "42P01"
 TURN = 0x6D6164616E67  # "madang": the number of the advisory lock that a writer holds; each database has its own
 
@@ -73,6 +75,7 @@ class PostgreSQL:
             pool_timeout=settings.busy_seconds,
             connect_args=options,
         )
+        event.listen(engine.sync_engine, "connect", _prepare)
         own_transactions(engine, self)
         return engine
 
@@ -88,7 +91,9 @@ class PostgreSQL:
 
         state = getattr(error, "sqlstate", None)
         if state is None:
-            return Verdict.AWAY if isinstance(error, psycopg.OperationalError) else None
+            refused = any(words in str(error) for words in REFUSALS)
+            away = Verdict.REFUSED if refused else Verdict.AWAY
+            return away if isinstance(error, psycopg.OperationalError) else None
         return next((VERDICTS[part] for part in (state, state[:3], state[:2]) if part in VERDICTS), None)
 
     def said(self, error: BaseException | None) -> str:
@@ -119,3 +124,14 @@ class PostgreSQL:
         """How long a lock is waited for, and how long the server waits for a portal that holds one and is silent."""
         lock, idle = (max(1, round(each * 1000)) for each in (seconds, self._settings.answer_seconds))
         return f"SET LOCAL lock_timeout = {lock}; SET LOCAL idle_in_transaction_session_timeout = {idle}"
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    """No text here holds a NUL. A name with one is nobody's: it is asked for all the same, with another character."""
+    from psycopg.types.string import StrDumperUnknown
+
+    class WithoutNul(StrDumperUnknown):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd"))
+
+    connection.adapters.register_dumper(str, WithoutNul)
