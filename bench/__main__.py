@@ -16,7 +16,7 @@ from bench.account import account
 from bench.measures import Plan
 from bench.results import Outcome
 
-MEASURES = ("start", "latency", "door", "lists", "idle", "page")
+MEASURES = ("start", "latency", "proxy", "door", "lists", "idle", "page")
 
 
 def main() -> int:

@@ -38,10 +38,13 @@ def wait(page: Page, expression: str, what: str, seconds: float = 20) -> None:
     processes.until(lambda: page.evaluate(expression), seconds, what, 0.05)
 
 
-def page_of(browser: Browser, site: Site | None = None) -> Page:
-    """A page of a browser profile of its own; with a site, signed in there."""
-    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB")
+def page_of(browser: Browser, site: Site | None = None, proxy: str = "") -> Page:
+    """A page of a browser profile of its own; with a site, signed in there, also through a proxy with this address."""
+    context = browser.new_context(
+        viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB", ignore_https_errors=bool(proxy)
+    )
     context.add_init_script(path=PROBE)
     if site is not None:
-        context.add_cookies([dict(cookie) for cookie in site.cookies])  # type: ignore[misc]
+        where = {"url": proxy} if proxy else {}
+        context.add_cookies([dict(cookie) | where for cookie in site.cookies])  # type: ignore[misc]
     return context.new_page()

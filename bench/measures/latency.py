@@ -65,12 +65,12 @@ def measure(plan: Plan) -> list[Row]:
     try:
         session = site.ready_desktop(width=WIDTH, height=HEIGHT)
         with chromium() as browser:
-            ours = _open(browser, f"{site.url}/desktops/{session['id']}", site)
-            theirs = _open(browser, proxy.url, None)
+            ours = open_page(browser, f"{site.url}/desktops/{session['id']}", site)
+            theirs = open_page(browser, proxy.url, None)
             targets.start("flip", session["display"], site.folder(session["id"]) / "Xauthority")
             targets.start("flip", peer.display, peer.authority)
             time.sleep(1)
-            _take_turns(ours, theirs, plan.times(10, 2))
+            take_turns(ours, theirs, plan.times(10, 2))
     finally:
         proxy.close()
         peer.close()
@@ -78,14 +78,15 @@ def measure(plan: Plan) -> list[Row]:
     return [row for name in EVENTS for row in _rows(name, ours.samples[name], theirs.samples[name])]
 
 
-def _open(browser: Browser, address: str, site: Site | None) -> Side:
-    page = page_of(browser, site)
+def open_page(browser: Browser, address: str, site: Site | None, proxy: str = "") -> Side:
+    """The page with a desktop; `proxy` is the address of the site if it is not the portal's own."""
+    page = page_of(browser, site, proxy)
     page.goto(address)
     wait(page, "benchProbe.size()?.[0] > 600 && benchProbe.colour(20, 12).some(part => part > 0)", "the picture")
     return Side(page)
 
 
-def _take_turns(ours: Side, theirs: Side, blocks: int) -> None:
+def take_turns(ours: Side, theirs: Side, blocks: int) -> None:
     for block in range(-1, blocks):
         for side in (ours, theirs) if block % 2 else (theirs, ours):
             side.page.bring_to_front()
