@@ -52,7 +52,10 @@ class RedisServer:
     def start(self) -> None:
         with (self._folder / f"{self.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [PROGRAM, self._config, *(["--sentinel"] if self._sentinel else [])], stdout=log, stderr=log
+                # Ends with the tests, also when those are killed.
+                ["setpriv", "--pdeathsig", "KILL", PROGRAM, self._config, *(["--sentinel"] if self._sentinel else [])],
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + SECONDS
         while not self._answers():

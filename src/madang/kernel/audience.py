@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from madang.kernel.pauses import pause
+
 MESSAGE = "audience"
 FORGOTTEN_AFTER = 3  # times that a portal was not heard
 ANSWER_SECONDS = 2.0  # how long portals take to answer, far above what they need
@@ -99,9 +101,8 @@ class Audience:
 
     async def _tell(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                # With no page there is nothing to repeat.
-                await asyncio.wait_for(self._changed.wait(), self._tell_seconds if self._own else None)
+            # With no page there is nothing to repeat.
+            await pause(self._tell_seconds if self._own else None, self._changed)
             await asyncio.sleep(GATHER_SECONDS)
             self._changed.clear()
             await self._say()

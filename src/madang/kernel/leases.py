@@ -19,6 +19,7 @@ from madang.kernel import metrics
 from madang.kernel.errors import Unavailable
 from madang.kernel.live import Live
 from madang.kernel.log import logger
+from madang.kernel.pauses import pause
 
 log = logger("leases")
 RENEWALS = 3  # within the time of a lease: two may be lost
@@ -98,8 +99,7 @@ class Leases:
             await self._renew()
             for lease in self._leases.values():
                 self._notice(lease)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._again.wait(), self._seconds / RENEWALS)
+            await pause(self._seconds / RENEWALS, self._again)
 
     async def _renew(self) -> None:
         leases, asked = list(self._leases.values()), clock()

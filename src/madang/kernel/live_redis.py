@@ -28,6 +28,7 @@ from redis.exceptions import RedisError
 from madang.kernel import live_scripts
 from madang.kernel.live import GapHandler, Handler, LiveSettings, LiveStateUnavailable
 from madang.kernel.log import logger
+from madang.kernel.pauses import pause
 from madang.kernel.redis_address import connect
 
 log = logger("live")
@@ -73,8 +74,7 @@ class RedisLive:
         with contextlib.suppress(LiveStateUnavailable):
             await self._call(self._probe)
             # So that nothing is missed that is said right after the start.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(listening.wait(), self._settings.seconds)
+            await pause(self._settings.seconds, listening)
 
     async def stop(self) -> None:
         for task in self._tasks:

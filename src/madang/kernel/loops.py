@@ -11,6 +11,7 @@ from madang.kernel import metrics
 from madang.kernel.errors import MadangError
 from madang.kernel.leases import Lease, Leases
 from madang.kernel.log import logger
+from madang.kernel.pauses import pause
 
 log = logger("loops")
 
@@ -59,8 +60,7 @@ class Loop:
             self._wake.clear()
             if self.runs_here:
                 await self.run_once()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._seconds)
+            await pause(self._seconds, self._wake)
 
     async def run_once(self) -> None:
         begin = time.perf_counter()
