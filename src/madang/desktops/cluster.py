@@ -9,7 +9,6 @@ import msgspec
 
 from madang.compute.launcher import Launcher
 from madang.desktops.preset import Preset
-from madang.kernel.errors import MadangError
 
 
 class PartitionView(msgspec.Struct, frozen=True):
@@ -24,7 +23,7 @@ class PartitionView(msgspec.Struct, frozen=True):
 
 
 class ClusterView(msgspec.Struct, frozen=True):
-    """What the scheduler says; scheduler None: there is none. `since`: when it was asked last and answered."""
+    """What the scheduler says; scheduler None: there is none. `since`: since when it does not answer."""
 
     scheduler: str | None = None
     version: str = ""
@@ -43,10 +42,12 @@ class Clusters:
         self._launchers = launchers
 
     async def view(self) -> ClusterView:
-        asked: Any = next((getattr(one, "cluster", None) for one in self._launchers.values() if one.queues), None)
+        asked: Any = next((getattr(one, "described", None) for one in self._launchers.values() if one.queues), None)
         if asked is None:
             return ClusterView()
-        return msgspec.convert(msgspec.to_builtins(await asked()), ClusterView)
+        said = await asked()
+        names = {kind: [one["name"] for one in said.get(kind, ())] for kind in ("qos", "reservations")}
+        return msgspec.convert(said | names, ClusterView)
 
     async def warnings(self, preset: Preset) -> Sequence[str]:
         """What of the preset is not there. It may come, so nobody is refused."""
@@ -55,12 +56,9 @@ class Clusters:
             return [f"This site has no launcher {preset.launcher}: nobody can start it now."]
         if not launcher.queues:
             return []
-        try:
-            cluster = await self.view()
-        except MadangError:
-            return []  # it cannot be told now
+        cluster = await self.view()
         if not cluster.answers:
-            return []
+            return []  # it cannot be told now
         wanted = (
             ("partition", preset.partition.split(","), [partition.name for partition in cluster.partitions]),
             ("QoS", [preset.qos], list(cluster.qos)),

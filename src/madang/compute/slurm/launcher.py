@@ -354,13 +354,15 @@ class SlurmLauncher:
             raise _silent(error) from error
 
     async def described(self) -> dict[str, Any]:
-        """For GET /api/vnc/cluster; never raises for a cluster that does not answer."""
+        """For GET /api/vnc/cluster; never raises for a cluster that does not answer. scheduler None: there is none."""
+        if self._slurm.missing():
+            return as_json(ClusterFacts()) | {"scheduler": None, "answers": True, "since": None}
         try:
-            facts = await self.cluster()
+            facts, answers = await self.cluster(), self._failing_since is None
         except Unavailable:
-            facts = ClusterFacts()
-        since = self._failing_since
-        return as_json(facts) | {"scheduler": self.name, "answers": since is None, "since": clock.iso_or_none(since)}
+            facts, answers = ClusterFacts(), False
+        since = clock.iso_or_none(self._failing_since)
+        return as_json(facts) | {"scheduler": self.name, "answers": answers, "since": since}
 
     # Ending.
 
