@@ -10,9 +10,10 @@ from rich.table import Table
 
 from madang import services
 from madang.cli.ground import err, out
+from madang.deploy.advice import advice
 from madang.kernel.claims import overlaps
 from madang.kernel.ground import Ground, Service
-from madang.kernel.settings import Settings
+from madang.kernel.settings import HttpSettings, Settings
 from madang.settings_page import markdown
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on, instead of http.host.")]
@@ -91,6 +92,9 @@ def doctor() -> None:
         out.print(f"{service.name:<10} {mark}  {service.summary}", highlight=False, soft_wrap=True)
         for item in missing:
             out.print(f"{'':<10} {item.what} is missing. This brings it:\n{'':<10}   {item.command}", soft_wrap=True)
+    out.print(f"{'site':<10} {loaded.public_url}", highlight=False, soft_wrap=True)
+    for sentence in advice(loaded[HttpSettings]):
+        out.print(f"{'':<10} {sentence}", highlight=False, soft_wrap=True)
     if not complete:
         raise typer.Exit(1)
 
