@@ -106,7 +106,7 @@ class Viewer:
             if kind == COLOURS:
                 self.read(6 * struct.unpack("!xHH", self.read(5))[1])
             elif kind == CLIPBOARD:
-                self.read(struct.unpack("!xxxI", self.read(7))[0])
+                self.read(abs(struct.unpack("!xxxi", self.read(7))[0]))  # negative: an extended message
             else:
                 assert kind == BELL, kind
 

@@ -74,7 +74,7 @@ class Doors:
         await web_socket.close(code, reason)
 
     async def _let_through(self, door: OpenDoor, engine: Wire, until: float | None) -> tuple[int, str]:
-        """Carry bytes until it ends; why it did, as code and reason. Whoever may only look is heard through a filter."""
+        """Carry bytes until it ends; gives why, as code and reason. Who may only look is heard through a filter."""
         offered = door.web_socket.scope.get("subprotocols", ())
         await door.web_socket.accept("binary" if "binary" in offered else None)
         timer = self._close_at(door, until)

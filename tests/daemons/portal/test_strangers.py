@@ -16,7 +16,14 @@ from tests.support.session import OnMachine
 UNSAFE = ("post", "put", "patch", "delete")
 FOREIGN = {"origin": "https://evil.example"}
 # Answers before anybody is known.
-ENTRANCE = ("/api/identity/sign-in", "/api/identity/links/redeem")
+ENTRANCE = ("/api/identity/sign-in", "/api/identity/links/redeem", "/api/vnc/shared")
+# What operations on a session need to be understood at all.
+BODIES: dict[str, dict[str, Any]] = {
+    "extend": {"json": {"seconds": 60}},
+    "shares": {"json": {"mode": "view", "expires_in_seconds": 60}},
+    "answer": {"json": {"allow": True}},
+    "content": {"content": b"x", "params": {"name": "x", "path": "x"}},
+}
 Browser = Callable[[str], Client]
 Operation = tuple[str, str, dict[str, Any]]
 
@@ -30,10 +37,14 @@ def operations(portal: PortalProcess) -> list[Operation]:
 
 
 def filled(path: str, session: str) -> str:
-    return path.replace("{session_id}", session).replace("{person}", session).replace("{token}", session)
+    for name in ("session_id", "person", "token", "preset_id", "share_id", "view_id"):
+        path = path.replace(f"{{{name}}}", session)
+    return path
 
 
 def some_body(method: str, path: str) -> dict[str, Any]:
+    if (known := BODIES.get(path.rpartition("/")[2])) is not None:
+        return known if method in UNSAFE else {key: value for key, value in known.items() if key == "params"}
     if method == "patch":
         return {"json": {"name": "mine now"}}
     return {"json": {}} if method in UNSAFE else {}
@@ -77,7 +88,7 @@ def test_nobody_gets_in_unknown(portal: PortalProcess, operations: list[Operatio
         for method, path, what in operations:
             if not path.startswith("/api/") or path in ENTRANCE:
                 continue
-            answer = nobody.request(method, filled(path, shared.id), headers=headers)
+            answer = nobody.request(method, filled(path, shared.id), headers=headers, **some_body(method, path))
             assert (answer.status_code, answer.json()["code"]) == (401, "not_signed_in"), (method, path, what)
         for path in (f"/vncproxy/{shared.id}", "/api/live"):
             status, problem = refusal(portal.ws_url + path, headers | {"Origin": portal.url})
@@ -113,7 +124,7 @@ def test_a_socket_by_cookie_needs_an_origin(portal: PortalProcess, browser: Brow
 
 
 def test_a_foreign_origin_cannot_sign_in(portal: PortalProcess) -> None:
-    bodies = ({"name": "kim", "password": "x"}, {"token": "x"})
+    bodies = ({"name": "kim", "password": "x"}, {"token": "x"}, {"token": "x"})
     for path, body in zip(ENTRANCE, bodies, strict=True):
         answer = httpx.post(portal.url + path, json=body, headers=FOREIGN)
         assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")

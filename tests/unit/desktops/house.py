@@ -194,6 +194,8 @@ class House:
             patience,
             self._order,
             look_seconds=3600,
+            call_seconds=3600,
+            portals=lambda _session: Instruction("portals", portals=("http://p",)),
             news_again=self.reports.forget,
         )
         self.over: list[str] = []

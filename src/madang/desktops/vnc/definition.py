@@ -72,9 +72,9 @@ def assemble(ground: Ground) -> Parts:
         repair_seconds=settings.repair_seconds,
         native_seconds=settings.native_seconds,
     )
-    rooms = rooms_of(ground, desktops, lambda: missing(ground.settings))
-    doors = Doors(desktops, sign_on, settings.door_seconds)
-    reports = Reports(desktops, doors.open.viewers, settings.heartbeat_seconds + settings.silent_seconds)
+    rooms = rooms_of(ground, desktops, sign_on, lambda: missing(ground.settings))
+    doors = rooms.doors
+    reports = Reports(desktops, rooms.viewers, settings.heartbeat_seconds + settings.silent_seconds)
     supervisor = Supervisor(
         desktops,
         reach,
@@ -96,6 +96,7 @@ def assemble(ground: Ground) -> Parts:
     _close_doors_of_people_who_left(ground, doors)
 
     async def stop() -> None:
+        await rooms.stop()
         await supervisor.stop()
         for launcher in launchers.values():
             launcher.close()

@@ -103,6 +103,9 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     share_hours_most: Annotated[
         float, msgspec.Meta(gt=0, le=8760, description="A link to a desktop is good for this long at most.")
     ] = 168.0
+    shares_per_session: Annotated[
+        int, msgspec.Meta(ge=1, le=1000, description="Links that one desktop may have at a time.")
+    ] = 20
     share_attempts: Annotated[
         int,
         msgspec.Meta(ge=1, le=100_000, description="Wrong links from one address, within ten minutes, before a pause."),
