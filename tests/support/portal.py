@@ -41,6 +41,7 @@ Result = TypeVar("Result")
 QUICK = {
     "VNC_HEARTBEAT_SECONDS": "1.0",
     "VNC_SILENT_SECONDS": "3.0",
+    "VNC_CALL_SECONDS": "1.5",
     "VNC_LOOK_SECONDS": "0.5",
     "VNC_END_SECONDS": "4.0",
     "VNC_MINIMUM_FREE_BYTES": "1000000",
