@@ -68,6 +68,10 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def socket(self) -> Path:
+        raise NotImplementedError
+
     def install(self) -> None:
         raise NotImplementedError
 
@@ -221,6 +225,10 @@ class PostgreSQLServer(Server):
     @classmethod
     def missing(cls) -> str:
         return super().missing() or ("" if cls.programs_folder() else "initdb")
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / f".s.PGSQL.{self.port}"
 
     @staticmethod
     def programs_folder() -> Path | None:

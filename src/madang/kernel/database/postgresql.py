@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from madang.kernel.database.dialect import BEGIN, own_transactions
 from madang.kernel.database.errors import Verdict
-from madang.kernel.database.settings import Address, DatabaseSettings, password_of
+from madang.kernel.database.settings import SCHEMES, Address, DatabaseSettings, password_of
 from madang.kernel.errors import SettingError, SiteError
 
 # By the whole state, else by its class, the first two characters.
@@ -54,7 +54,7 @@ class PostgreSQL:
     def engine(self) -> AsyncEngine:
         address, settings = self._address, self._settings
         options: dict[str, Any] = {
-            "host": address.socket or ",".join(host for host, _ in address.hosts),
+            "host": ",".join(host for host, _ in address.hosts),
             # The driver must not begin transactions on its own: own_transactions says when, and of which kind.
             "autocommit": True,
             "connect_timeout": max(2, round(settings.answer_seconds)),
@@ -62,6 +62,9 @@ class PostgreSQL:
         }
         if address.hosts:
             options["port"] = ",".join(str(port) for _, port in address.hosts)
+        else:  # libpq wants the folder of the socket, and the number in its name
+            folder, _, number = address.socket.rpartition("/.s.PGSQL.")
+            options |= {"host": folder or address.socket, "port": number or SCHEMES["postgresql"]}
         if len(address.hosts) > 1:
             options["target_session_attrs"] = "read-write"
         if settings.ca_file:

@@ -21,8 +21,8 @@ class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             description="Empty: SQLite. `mariadb://user@host:3306/name` or `postgresql://user@host:5432/name`; several "
             "hosts of one cluster with commas, the first that answers is used (give every portal the same order). "
-            "`?socket=/run/mysqld/mysqld.sock` (PostgreSQL: the folder of the socket) in place of a host. A password "
-            "never stands here."
+            "`?socket=/run/mysqld/mysqld.sock` (`/run/postgresql/.s.PGSQL.5432`) in place of a host. A password never "
+            "stands here."
         ),
     ] = ""
     password_file: Annotated[str, msgspec.Meta(description="File whose first line is the database's password.")] = ""
