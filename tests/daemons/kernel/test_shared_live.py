@@ -1,25 +1,28 @@
-"""Live state and events that several processes share."""
+"""Live state and events that several processes share, of each kind."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from madang.kernel.events import Event, Events
-from madang.kernel.live import LiveStateUnavailable
+from madang.kernel.live import LiveSettings, LiveStateUnavailable, make_live
 from madang.kernel.live_embedded import EmbeddedLive
+from tests.support.redis import RedisServer
 
 # Publishes what it is told, prints what it hears.
 OTHER = """
 import asyncio, sys
 from pathlib import Path
 from madang.kernel.events import Events
-from madang.kernel.live_embedded import EmbeddedLive
+from madang.kernel.live import LiveSettings, make_live
 
 async def main():
-    live = EmbeddedLive(Path(sys.argv[1]), shared=True)
-    events = Events(live)
+    settings = LiveSettings(url=sys.argv[2], tell_seconds=0.5)
+    live = make_live(settings, Path(sys.argv[1]), shared=True)
+    events = Events(live, settings)
 
     async def hear(event):
         print(event.name, bytes(event.data).decode(), event.person, flush=True)
@@ -30,6 +33,13 @@ async def main():
     while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
         if line == "add":
             print(await live.add("mark", 60), flush=True)
+        elif line == "listen":
+            page = events.listen(lambda event: True, "kim")
+            await page.__aenter__()
+        elif line == "leave":
+            await page.__aexit__(None, None, None)
+        elif line == "call":
+            await events.call("said", {"line": "called"})
         else:
             await events.publish("said", {"line": line}, person="p1")
 
@@ -40,10 +50,10 @@ asyncio.run(main())
 COUNTER = """
 import asyncio, sys
 from pathlib import Path
-from madang.kernel.live_embedded import EmbeddedLive
+from madang.kernel.live import LiveSettings, make_live
 
 async def main():
-    live = EmbeddedLive(Path(sys.argv[1]), shared=True)
+    live = make_live(LiveSettings(url=sys.argv[2]), Path(sys.argv[1]), shared=True)
     await live.start()
     print("started", flush=True)
     sys.stdin.readline()
@@ -53,12 +63,17 @@ asyncio.run(main())
 """
 
 
+TELL_SECONDS = 0.5
+
+
 class Heard:
     """The hub of the test's process and what it heard from others."""
 
-    def __init__(self, file: Path) -> None:
-        self.live = EmbeddedLive(file, shared=True)
-        self.events = Events(self.live)
+    def __init__(self, file: Path, url: str) -> None:
+        self.file, self.url = file, url
+        self.settings = LiveSettings(url=url, tell_seconds=TELL_SECONDS)
+        self.live = make_live(self.settings, file, shared=True)
+        self.events = Events(self.live, self.settings)
         self.queue: asyncio.Queue[Event] = asyncio.Queue()
         self.events.on("said", self.queue.put)
 
@@ -66,18 +81,30 @@ class Heard:
         async with asyncio.timeout(10):
             return bytes((await self.queue.get()).data).decode()
 
+    async def stop(self) -> None:
+        await self.events.stop()
+        await self.live.stop()
 
-@pytest.fixture
-async def heard(tmp_path: Path) -> AsyncIterator[Heard]:
-    found = Heard(tmp_path / "live.sqlite3")
+
+@pytest.fixture(params=["embedded", "redis"])
+async def heard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Heard]:
+    url = ""
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis")
+        server.flush()
+        url = server.url
+    found = Heard(tmp_path / "live.sqlite3", url)
     await found.live.start()
     yield found
-    await found.live.stop()
+    await found.stop()
+
+
+only_embedded = pytest.mark.parametrize("heard", ["embedded"], indirect=True)
 
 
 @pytest.fixture
 async def other(run, heard: Heard):
-    process = await run(OTHER, heard.live.file)
+    process = await run(OTHER, heard.file, heard.url)
     assert await process.line() == "started"
     return process
 
@@ -88,25 +115,25 @@ async def test_two_processes_hear_each_other_once_and_in_order(heard: Heard, oth
     assert [await heard.next() for _ in range(20)] == [f'{{"line":"line {number}"}}' for number in range(20)]
     await heard.events.publish("told", {"text": "안녕"}, person="p2")
     assert await other.line() == 'told {"text":"안녕"} p2'
-    await asyncio.sleep(3 * heard.live.POLL_SECONDS)
+    await asyncio.sleep(3 * EmbeddedLive.POLL_SECONDS)
     assert heard.queue.empty()
 
 
 async def test_ones_own_events_are_heard_once(heard: Heard):
     await heard.events.publish("said", {"line": "mine"})
     assert await heard.next() == '{"line":"mine"}'
-    await asyncio.sleep(3 * heard.live.POLL_SECONDS)
+    await asyncio.sleep(3 * EmbeddedLive.POLL_SECONDS)
     assert heard.queue.empty()
 
 
 async def test_a_process_that_starts_later_does_not_hear_what_was_before(heard: Heard, other):
     await other.say("before")
     assert await heard.next() == '{"line":"before"}'
-    late = Heard(heard.live.file)
+    late = Heard(heard.file, heard.url)
     await late.live.start()
     await other.say("after")
     assert await late.next() == '{"line":"after"}'
-    await late.live.stop()
+    await late.stop()
 
 
 async def test_a_message_that_cannot_be_handled_does_not_make_deaf(heard: Heard, other):
@@ -114,7 +141,7 @@ async def test_a_message_that_cannot_be_handled_does_not_make_deaf(heard: Heard,
         raise RuntimeError("a bug")
 
     heard.events.on("said", fail)
-    sender = EmbeddedLive(heard.live.file, shared=True)
+    sender = make_live(heard.settings, heard.file, shared=True)
     await sender.publish(b"not an event at all")
     await sender.stop()
     await other.say("still here")
@@ -123,10 +150,11 @@ async def test_a_message_that_cannot_be_handled_does_not_make_deaf(heard: Heard,
     assert await heard.next() == '{"line":"and again"}'
 
 
+@only_embedded
 async def test_events_are_heard_again_after_live_state_was_deleted_under_both(heard: Heard, other):
     await other.say("one")
     assert await heard.next() == '{"line":"one"}'
-    for path in heard.live.file.parent.glob("live.sqlite3*"):
+    for path in heard.file.parent.glob("live.sqlite3*"):
         path.unlink()
     await heard.live.put("key", 1, 60)
     await other.say("two")
@@ -135,14 +163,69 @@ async def test_events_are_heard_again_after_live_state_was_deleted_under_both(he
     assert await other.line() == "told {} None"
 
 
+async def test_no_page_hears_what_portals_say_to_each_other(heard: Heard, other):
+    async with heard.events.listen(lambda _event: True, "lee") as page:
+        await other.say("call")
+        assert await heard.next() == '{"line":"called"}'
+        await other.say("an event")
+        assert (await page.next()).name == "said"
+        assert page._queue.empty()
+
+
+async def test_a_portal_knows_whose_pages_another_one_has(heard: Heard, other):
+    """Until everybody had the time to answer, anybody may be listening."""
+
+    async def until(expected: bool, seconds: float = 10) -> None:
+        async with asyncio.timeout(seconds):
+            while heard.events.heard("said", "kim") is not expected:
+                await asyncio.sleep(0.02)
+
+    assert heard.events.heard("said", "kim")
+    await until(False)
+    await other.say("listen")
+    await until(True)
+    assert not heard.events.heard("said", "lee")
+    await other.say("leave")
+    await until(False)
+    await other.say("listen")
+    await until(True)
+    await other.end()  # as kill -9
+    await until(False, 3 * TELL_SECONDS + 5)
+
+
+async def test_a_portal_that_starts_later_asks_whose_pages_there_are(heard: Heard, other):
+    await other.say("listen")
+    late = Heard(heard.file, heard.url)
+    await late.live.start()
+    assert late.events.heard("said", "lee")
+    async with asyncio.timeout(10):
+        while late.events.heard("said", "lee"):
+            await asyncio.sleep(0.02)
+    assert late.events.heard("said", "kim")
+    await late.stop()
+
+
+@pytest.mark.parametrize("heard", ["redis"], indirect=True)
+async def test_through_redis_an_event_takes_milliseconds(heard: Heard, run):
+    times = []
+    other = Heard(heard.file, heard.url)
+    await other.live.start()
+    for _ in range(50):
+        begin = time.perf_counter()
+        await other.events.publish("said", {"session": {"name": "x" * 1000}})
+        await heard.next()
+        times.append(time.perf_counter() - begin)
+    await other.stop()
+    assert sorted(times)[len(times) // 2] < 0.010
+
+
 async def test_of_two_processes_one_sets_a_mark_first(heard: Heard, other):
     assert await heard.live.add("mark", 60)
     assert await other.ask("add") == "False"
 
 
-async def test_two_processes_that_count_at_once_count_every_one(run, tmp_path: Path):
-    file = tmp_path / "live.sqlite3"
-    counters = [await run(COUNTER, file) for _ in range(2)]
+async def test_two_processes_that_count_at_once_count_every_one(run, heard: Heard):
+    counters = [await run(COUNTER, heard.file, heard.url) for _ in range(2)]
     for counter in counters:
         assert await counter.line() == "started"
     for counter in counters:
