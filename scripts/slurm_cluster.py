@@ -205,16 +205,17 @@ class Cluster:
 
     def kill_node(self, node: str) -> None:
         """As if the node had lost its power: its daemon and all that runs in its jobs are gone at once."""
+        steps = _steps_of(f"{self.folder}/spool-{node}/")
         self.nodes[node].kill()
-        # The steps first: a slurmstepd that sees its job's end would still tell the controller.
-        for pid in _steps_of(str(self.folder / f"spool-{node}")):
+        # The steps before what they watch: a slurmstepd that sees its job's end would still tell the controller.
+        for pid in steps:
             _kill(pid)
         for pid in _carrying(f"SLURMD_NODENAME={node}".encode()):
             _kill(pid)
 
     def _end_what_is_left(self) -> None:
         for _ in range(3):
-            for pid in _carrying(f"SLURM_CLUSTER_NAME={self.name}".encode()) | _steps_of(str(self.folder)):
+            for pid in _carrying(f"SLURM_CLUSTER_NAME={self.name}".encode()) | _steps_of(f"{self.folder}/"):
                 _kill(pid)
 
     # Talking to it.
@@ -264,7 +265,8 @@ class Cluster:
         self._write_configuration()
         done = subprocess.run(
             ["mariadb-install-db", "--no-defaults", f"--datadir={self.folder}/db", "--user=mysql",
-             "--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve"],
+             f"--tmpdir={self.folder}/db", "--auth-root-authentication-method=socket", "--skip-test-db",
+             "--skip-name-resolve"],
             env=self.environment, cwd="/", capture_output=True, text=True, timeout=START_SECONDS, check=False,
         )  # fmt: skip
         if done.returncode:
@@ -433,24 +435,25 @@ def _carrying(word: bytes) -> set[int]:
     return {pid for pid in _pids() if word in _read(pid, "environ").split(b"\0")}
 
 
-def _steps_of(folder: str) -> set[int]:
-    """The slurmstepd whose spool lies there: a step's log or spool is open in it, or is its working folder."""
+def _steps_of(spool: str) -> set[int]:
+    """The slurmstepd whose socket lies in that spool. Nothing else tells whose they are: they overwrite their words."""
+    lines = Path("/proc/net/unix").read_text().splitlines()
+    sockets = {f"socket:[{fields[6]}]" for line in lines if (fields := line.split())[-1].startswith(spool)}
+    return {
+        pid
+        for pid in _pids()
+        if b"slurmstepd" in _read(pid, "cmdline")[:100] and not sockets.isdisjoint(_descriptors(pid))
+    }
+
+
+def _descriptors(pid: int) -> set[str]:
+    """What its descriptors are."""
     found = set()
-    for pid in _pids():
-        if b"slurmstepd" in _read(pid, "cmdline")[:200]:
-            for link in (f"/proc/{pid}/cwd", *(f"/proc/{pid}/fd/{fd}" for fd in _descriptors(pid))):
-                with contextlib.suppress(OSError):
-                    if os.readlink(link).startswith(folder):
-                        found.add(pid)
-                        break
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
     return found
-
-
-def _descriptors(pid: int) -> list[str]:
-    try:
-        return os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return []
 
 
 def _kill(pid: int) -> None:

@@ -45,7 +45,7 @@ def make_launcher(cluster: Any, folder: Path, *command: str, **settings: Any) ->
     values = {
         "conf": str(cluster.conf),
         "command_seconds": 3.0,
-        "submit_command_seconds": 3.0,
+        "submit_command_seconds": 8.0,  # sbatch itself gives up after MessageTimeout
         "submit_seconds": 3.0,
         "silent_seconds": 1.0,
         "retry_seconds": 0.2,

@@ -49,7 +49,7 @@ class Slurm:
         return [name for name in PROGRAMS if shutil.which(self.program(name), path=self._environment["PATH"]) is None]
 
     async def submit(self, arguments: Sequence[str], script: bytes, account: str | None) -> Completed:
-        """sbatch, as that account; its script holds secrets and goes over standard input. A refusal is no error here."""
+        """sbatch as that account, its script, which holds secrets, on standard input. A refusal is no error here."""
         command = [self.program("sbatch"), *arguments]
         timeout = self._settings.submit_command_seconds
         return await commands.run(
