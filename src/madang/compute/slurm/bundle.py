@@ -10,8 +10,8 @@ from __future__ import annotations
 import compileall
 import contextlib
 import hashlib
+import importlib.util
 import os
-import py_compile
 import shutil
 import stat
 import sys
@@ -47,7 +47,7 @@ runpy.run_module("{module}", run_name="__main__", alter_sys=True)
 
 
 def publish(folder: Path, module: str, keep_seconds: float) -> Path:
-    """The folder of this portal's version, made if it is missing. Blocks (about 2 s when it makes it).
+    """The folder of this portal's version, made if it is missing. Blocks (a second or so when it makes it).
 
     Several portals may do so at once. Raises LaunchFailed.
     """
@@ -122,12 +122,10 @@ def _make(folder: Path, made: Path, files: dict[str, Path], first: bytes) -> Non
         for name, path in files.items():
             target = staging / _CODE / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+            _copy(path, target)
         (staging / "agent.py").write_bytes(first)
         # Nobody who runs it may write there: without this, every start would compile everything anew.
-        compileall.compile_dir(
-            staging / _CODE, quiet=2, stripdir=staging, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
-        )
+        compileall.compile_dir(staging / _CODE, quiet=2, stripdir=staging)
         for parent, _folders, names in os.walk(staging):
             os.chmod(parent, 0o755)
             for file_name in names:
@@ -139,6 +137,17 @@ def _make(folder: Path, made: Path, files: dict[str, Path], first: bytes) -> Non
             raise FileNotFoundError(2, "was not made", str(made))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _copy(path: Path, target: Path) -> None:
+    """With its time, and what was compiled from it: that is by far the longest part of the work."""
+    shutil.copy2(path, target)
+    if path.suffix == ".py":
+        with contextlib.suppress(OSError):
+            compiled = Path(importlib.util.cache_from_source(str(path)))
+            there = Path(importlib.util.cache_from_source(str(target)))
+            there.parent.mkdir(exist_ok=True)
+            shutil.copy2(compiled, there)
 
 
 def _remove_old(folder: Path, current: Path, keep_seconds: float) -> None:

@@ -27,15 +27,16 @@ class Snapshot:
     def named(self, name: str, uid: int | None) -> list[Job]:
         """Jobs of this name, the oldest first. Anybody may give a job any name: with uid, only that user's."""
         found = [job for job in self._by_name.get(name, ()) if uid is None or job.uid == uid]
-        return sorted(found, key=lambda job: int(job.id) if job.id.isdigit() else 0)
+        return sorted(found, key=_number)
 
     @cached_property
     def _positions(self) -> dict[str, int]:
-        """In the scheduler's order: by priority, then by age. A job that waits in two partitions has the better one."""
+        """In the scheduler's order: by priority, by age, by number. A job that waits in two partitions has the better
+        one."""
         lines: dict[str, int] = {}
         positions: dict[str, int] = {}
         waiting = [job for job in self.jobs.values() if job.waits and waiting_reason(job.reason) not in NOT_IN_LINE]
-        waiting.sort(key=lambda job: (-job.priority, job.submitted or 0.0))
+        waiting.sort(key=lambda job: (-job.priority, job.submitted or 0.0, _number(job)))
         for job in waiting:
             for partition in job.partitions.split(","):
                 lines[partition] = position = lines.get(partition, 0) + 1
@@ -47,3 +48,7 @@ class Snapshot:
         reason = waiting_reason(job.reason)
         expected = job.begins if job.begins is not None and job.begins > now else None
         return Waiting(reason, job.reason, job.partitions, expected, self._positions.get(job.id))
+
+
+def _number(job: Job) -> int:
+    return int(job.id) if job.id.isdigit() else 0
