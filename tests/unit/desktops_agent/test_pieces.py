@@ -101,11 +101,9 @@ def test_the_pause_grows_with_the_portals_absence(away: float, wait: float) -> N
     assert link.pause(away) == pytest.approx(wait)
 
 
-def test_where_the_link_goes(tmp_path: Path) -> None:
-    plain = link.Link(order(tmp_path), lambda _: None)
-    assert plain._url == "ws://p:8080/api/vnc/agents/s1"
-    secure = link.Link(order(tmp_path, portal="https://p/"), lambda _: None)
-    assert secure._url == "wss://p/api/vnc/agents/s1"
+def test_where_the_link_goes() -> None:
+    assert link.address("http://p:8080", "s1") == "ws://p:8080/api/vnc/agents/s1"
+    assert link.address("https://p/", "s1") == "wss://p/api/vnc/agents/s1"
 
 
 def test_programs_that_are_missing_are_named_with_their_packages(

@@ -81,7 +81,7 @@ class Life:
         )
         self._clock = Clock()
         self._link = Link(order, self._clock, self._obey)
-        self._verbs = Verbs(order, account, self._clock)
+        self._verbs = Verbs(order, account, self._clock, output.end)
         self._door = Door(
             self._folder,
             order.session,

@@ -30,6 +30,11 @@ def pause(away_seconds: float) -> float:
     return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS + _PAUSE_PER_SECOND_AWAY * away_seconds)
 
 
+def address(portal: str, session: str) -> str:
+    """Where that portal hears this session's agent."""
+    return f"ws{portal.removeprefix('http').rstrip('/')}/api/vnc/agents/{session}"
+
+
 class Link:
     """Keeps trying for as long as run() runs; always sends the newest report, never a queue of old ones.
 
@@ -103,7 +108,7 @@ class Link:
         answered = False
         try:
             async with connect(
-                f"ws{portal.removeprefix('http')}/api/vnc/agents/{self._session}",
+                address(portal, self._session),
                 additional_headers=self._headers,
                 ssl=self._tls() if portal.startswith("https") else None,
                 compression=None,

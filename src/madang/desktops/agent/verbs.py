@@ -11,7 +11,11 @@ from madang.desktops.agent.account import Account
 from madang.desktops.agent.carry import Desktop
 from madang.desktops.agent.certificate import Certificate
 from madang.desktops.agent.clock import Clock
+from madang.desktops.agent.files import Files
 from madang.desktops.agent.guest import Guest, Refusal, Verb
+from madang.desktops.agent.native import Native
+from madang.desktops.agent.picture import Camera
+from madang.desktops.agent.repair import Repair
 
 _LOG_BYTES = 256 * 1024
 
@@ -19,14 +23,23 @@ _LOG_BYTES = 256 * 1024
 class Verbs:
     """`display` is set once there is one."""
 
-    def __init__(self, order: AgentOrder, account: Account, clock: Clock) -> None:
+    def __init__(self, order: AgentOrder, account: Account, clock: Clock, output: int) -> None:
+        """output: where the session's programs print."""
         self.display: int | None = None
         self._order = order
         self._certificate: asyncio.Task[Certificate] | None = None
         desktop = Desktop(Path(order.folder))
+        self._files = Files(account.home, order.largest_upload_bytes, order.minimum_free_bytes)
+        self._native = Native(order.native_ports, desktop, clock, self.certificate)
         self.all: dict[str, Verb] = {
             "desktop": desktop,
+            "picture": Camera(lambda: self.display),
+            "files.list": self._files.list,
+            "files.get": self._files.get,
+            "files.put": self._files.put,
             "log": _log,
+            "repair": Repair(order, account, lambda: self.display, output),
+            "native": self._native,
         }
 
     async def certificate(self) -> Certificate:
@@ -41,6 +54,8 @@ class Verbs:
 
     def close(self) -> None:
         """Ends what was opened."""
+        self._native.close()
+        self._files.close()
 
 
 async def _log(guest: Guest) -> None:
