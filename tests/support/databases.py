@@ -267,3 +267,54 @@ class PostgreSQLServer(Server):
 
 
 SERVERS: dict[str, type[Server]] = {"mariadb": MariaDBServer, "postgresql": PostgreSQLServer}
+
+
+class GaleraNode(MariaDBServer):
+    """A node of a Galera cluster on this machine."""
+
+    PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
+
+    def __init__(self, *, like: GaleraNode | None = None) -> None:
+        """`like`: a node that is stopped; this one begins with its data, so that nothing has to be carried over."""
+        super().__init__()
+        self.others = "" if like is None else f"127.0.0.1:{like.group_port}"
+        self.group_port, self.transfer_port, self.join_port = free_port(), free_port(), free_port()
+        if like is not None:
+            shutil.copytree(like.data, self.data)
+            if os.geteuid() == 0:
+                self._own(self.data)
+
+    @classmethod
+    def missing(cls) -> str:
+        return super().missing() or ("" if cls.PROVIDER.exists() else cls.PROVIDER.name)
+
+    def command(self) -> list[str]:
+        provider = {
+            "gmcast.listen_addr": f"tcp://127.0.0.1:{self.group_port}",
+            "ist.recv_addr": f"127.0.0.1:{self.transfer_port}",
+            "gcache.size": "8M",
+            # Short, so that a test need not wait long until a node is known to be gone.
+            "evs.suspect_timeout": "PT1S",
+            "evs.inactive_timeout": "PT2S",
+            "evs.keepalive_period": "PT0.3S",
+        }
+        return [
+            *super().command(),
+            "--wsrep-on=ON",
+            f"--wsrep-provider={self.PROVIDER}",
+            f"--wsrep-provider-options={';'.join(f'{name}={value}' for name, value in provider.items())}",
+            f"--wsrep-cluster-address=gcomm://{self.others}",
+            f"--wsrep-node-address=127.0.0.1:{self.group_port}",
+            f"--wsrep-sst-receive-address=127.0.0.1:{self.join_port}",
+            "--wsrep-sst-method=rsync",
+            "--wsrep-cluster-name=tests",
+            "--binlog-format=ROW",
+            "--innodb-autoinc-lock-mode=2",
+        ]
+
+    def _answers(self) -> bool:
+        return super()._answers() and "ON" in self.ask("SHOW STATUS LIKE 'wsrep_ready'")
+
+    def _own(self, folder: Path) -> None:
+        for path in (folder, *folder.rglob("*")):
+            shutil.chown(path, self.account, self.account)

@@ -19,6 +19,7 @@ from madang.kernel.database.errors import DatabaseBusy, Verdict
 from madang.kernel.database.settings import Address, DatabaseSettings, password_of
 from madang.kernel.errors import SettingError
 
+NOT_REACHED = 2003
 NOT_READY = 1047  # a Galera node that is not part of the cluster now: another host may be
 VERDICTS = {
     # Deadlock (Galera: another node's transaction won, said at any statement or at COMMIT); record changed since the
@@ -28,7 +29,7 @@ VERDICTS = {
     # The server stops, ended the connection (a transaction that was idle), or is gone in the middle.
     Verdict.LOST: (NOT_READY, 1053, 1077, 1079, 1080, 1927, 2006, 2013, 2014, 2045, 2055, 4030, 4031),
     # Not reached; too many connections; memory; read-only; a table too full for its limits.
-    Verdict.AWAY: (2002, 2003, 2005, 1040, 1203, 1226, 1037, 1041, 1290, 1836),
+    Verdict.AWAY: (2002, NOT_REACHED, 2005, 1040, 1203, 1226, 1037, 1041, 1290, 1836),
     Verdict.FULL: (1021, 1114, 3),
     Verdict.REFUSED: (1044, 1045, 1049, 1130, 1142, 1143, 1227, 1698, 2026),
     Verdict.DAMAGED: (1034, 1035, 1194, 1195, 1712, 1877),
@@ -134,7 +135,7 @@ class MariaDB:
             except TimeoutError:
                 named = ":".join(str(part) for part in place.values())
                 said = f"no answer from {named} within {self._settings.answer_seconds:g} s"
-                failed = asyncmy.errors.OperationalError(2003, said)
+                failed = asyncmy.errors.OperationalError(NOT_REACHED, said)
             except asyncmy.errors.OperationalError as error:
                 failed = error
         assert failed is not None
@@ -157,7 +158,7 @@ class MariaDB:
                 await cursor.execute("SHOW STATUS LIKE 'wsrep_ready'")
                 if (await cursor.fetchone())[1] != "ON":
                     connection.close()
-                    raise asyncmy.errors.OperationalError(NOT_READY, "the node is not part of its cluster now")
+                    raise asyncmy.errors.OperationalError(NOT_REACHED, "the node is not part of its cluster now")
                 # What was committed on another node before is seen, so that an event never comes before its record.
                 await cursor.execute("SET SESSION wsrep_sync_wait=1")
 
