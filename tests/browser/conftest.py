@@ -81,15 +81,17 @@ def open_browser(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[
     def make(site: Site, person: Person | None = None, **options: object) -> BrowserContext:
         settings: dict[str, object] = {"viewport": DESK, "locale": "en-GB", "color_scheme": "light"} | options
         context = chromium.new_context(
-            base_url=site.url,
+            base_url=site.public_url,
+            ignore_https_errors=True,  # nginx has a certificate of its own making here
             permissions=["clipboard-read", "clipboard-write"],
             **settings,  # type: ignore[arg-type]
         )
         context.set_default_timeout(10_000)
-        context.watch = Watch(context, site.url)  # type: ignore[attr-defined]
+        context.watch = Watch(context, site.public_url)  # type: ignore[attr-defined]
         made.append(context)
         if person:
-            context.add_cookies([{"name": "madang_sign_in", "value": person.cookie, "url": site.url, "httpOnly": True}])
+            cookie = {"name": "madang_sign_in", "value": person.cookie, "url": site.public_url, "httpOnly": True}
+            context.add_cookies([cookie])
         return context
 
     yield make

@@ -62,6 +62,11 @@ class Site(PortalProcess):
         self._boss: Person | None = None
 
     @property
+    def public_url(self) -> str:
+        """Where browsers find it."""
+        return self.url
+
+    @property
     def boss(self) -> Person:
         """The first administrator, signed in."""
         if self._boss is None:

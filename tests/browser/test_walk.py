@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,17 +15,57 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import MakeContext
 from tests.browser.inside import Inside
 from tests.browser.screen import changed_pixels, open_desktop, picture, settled_picture, show_bar, wait_for_picture
-from tests.browser.site import PASSWORD, Site
+from tests.browser.site import ACCOUNT, AS_ROOT, PASSWORD, Site
 from tests.browser.watch import PORTAL_AWAY, watch_of
+from tests.browser.ways import SiteOfTwo, settings_of, site_of_two
+from tests.support.portal import PortalProcess
+from tests.support.slurm import make_cluster, slurm_cluster
 from tests.support.waiting import eventually
 
 KOREAN = "마당에서 만나요 — 가나다 €"
 
 
-@pytest.fixture
-def own_site(accounts: None) -> Iterator[Site]:
-    """A portal whose first administrator has not come in yet."""
+@pytest.fixture(scope="module")
+def cluster(accounts: None) -> Iterator[Any]:
+    """A Slurm cluster on which the tests' account may run jobs."""
+    if not AS_ROOT:
+        pytest.skip("only root can run a Slurm cluster")
+    if lacking := slurm_cluster.missing():
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    made = make_cluster("mdgwalk")
+    try:
+        subprocess.run(["useradd", "-m", "-s", "/bin/bash", ACCOUNT], capture_output=True, check=False)
+        made.start([ACCOUNT])
+        (made.folder / "nodes").mkdir(mode=0o1777)
+        (made.folder / "nodes").chmod(0o1777)
+        yield made
+    finally:
+        made.stop()
+
+
+@contextlib.contextmanager
+def on_this_machine(_request: pytest.FixtureRequest) -> Iterator[Site]:
     with Site() as site:
+        yield site
+
+
+@contextlib.contextmanager
+def on_slurm(request: pytest.FixtureRequest) -> Iterator[Site]:
+    with Site(**settings_of(request.getfixturevalue("cluster"))) as site:
+        yield site
+
+
+@contextlib.contextmanager
+def by_two_portals(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """Behind nginx, the desktops as jobs too."""
+    with site_of_two(**settings_of(request.getfixturevalue("cluster"))) as site:
+        yield site
+
+
+@pytest.fixture(params=[on_this_machine, on_slurm, by_two_portals], ids=lambda way: way.__name__)
+def own_site(accounts: None, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A site whose first administrator has not come in yet."""
+    with request.param(request) as site:
         yield site
 
 
@@ -34,10 +77,14 @@ def test_a_person_works_on_a_desktop_and_loses_the_portal(
     come_in_and_out_and_in(page, own_site)
     start_with_one_click(page)
     inside = go_inside(page.url.rpartition("/")[2])
+    assert inside.account == (ACCOUNT if AS_ROOT else inside.account)
     type_a_command(page, inside, own_site)
     copy_and_paste_korean(page, inside, own_site)
     watch_of(context).allow(*PORTAL_AWAY)
-    lose_the_portal(page, inside, own_site)
+    if isinstance(own_site, SiteOfTwo):
+        lose_one_portal_after_the_other(page, own_site)
+    else:
+        lose_the_portal(page, inside, own_site)
     page = come_back_elsewhere(page, open_browser(own_site).new_page(), own_site)
     end_it(page)
 
@@ -132,6 +179,24 @@ def lose_the_portal(page: Page, inside: Inside, site: Site) -> None:
     page.keyboard.type(f"echo back > {site.shared}/back")
     page.keyboard.press("Enter")
     assert written(site, "back") == "back\n"
+
+
+def lose_one_portal_after_the_other(page: Page, site: SiteOfTwo) -> None:
+    """Whichever carries the picture: it comes back through the one that is left, and the keys with it."""
+    for number, portal in enumerate(site.portals):
+        portal.kill()
+        word = f"left{number}"
+
+        def typed(word: str = word) -> bool:
+            if page.get_by_test_id("desktop-view").get_attribute("data-state") != "connected":
+                return False
+            page.keyboard.type(f"echo {word} > {site.shared}/{word}")
+            page.keyboard.press("Enter")
+            page.wait_for_timeout(300)
+            return (site.shared / word).exists()
+
+        eventually(typed, 15, f"the desktop is lost with portal {number}")
+        PortalProcess.start(portal)
 
 
 def come_back_elsewhere(page: Page, other: Page, site: Site) -> Page:

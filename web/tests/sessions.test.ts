@@ -1,33 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { isNewer, ordered, withList, withNews, without, type Sessions } from '../src/lib/desktops/merge';
 import { fitWindow, mayHaveScreen, shownState, timeline, type Options, type Session } from '../src/lib/desktops/model';
-import { filtered, sorted } from '../src/lib/desktops/table';
-import { timeChoices } from '../src/lib/desktops/time-choices';
+import { filtered, sorted } from '../src/lib/desktops/list/table';
+import { timeChoices } from '../src/lib/desktops/new/time-choices';
 
-const at = '2026-11-20T12:00:00.000Z';
-const session = (id: string, some: Partial<Session> = {}): Session => ({
-  id,
-  name: id,
-  owner: { id: 'p', name: 'kim' },
-  service: 'vnc',
-  state: 'ready',
-  unknown_since: null,
-  width: 1440,
-  height: 900,
-  node: 'node-1',
-  display: 1,
-  created_at: at,
-  ready_at: at,
-  ended_at: null,
-  ends_at: null,
-  time_limit_seconds: 3600,
-  stages: [],
-  failure: null,
-  end_reason: null,
-  pulse: null,
-  version: 1,
-  ...some,
-});
+import { at, session } from './session';
+
 const pulse = (time: string) => ({
   at: time,
   idle_seconds: 0,

@@ -1,3 +1,4 @@
+import Layers from '@lucide/svelte/icons/layers';
 import LayoutGrid from '@lucide/svelte/icons/layout-grid';
 import ScrollText from '@lucide/svelte/icons/scroll-text';
 import UserRound from '@lucide/svelte/icons/user-round';
@@ -13,6 +14,8 @@ export interface Place {
   group: 'main' | 'site' | 'mine';
   load: () => Promise<{ default: Component }>;
   offered: () => boolean;
+  /** It has parts of its own, with addresses below its own. */
+  deep?: boolean;
 }
 
 /** The places of the page, once: the rail, the palette and the addresses all come from here. */
@@ -24,6 +27,15 @@ export const places: Place[] = [
     group: 'main',
     load: () => import('../lib/desktops/DesktopsPage.svelte'),
     offered: () => myself.offers('vnc') && myself.may('desktops.use'),
+  },
+  {
+    path: '/site/desktops',
+    label: (t) => t.operators.nav,
+    icon: Layers,
+    group: 'site',
+    load: () => import('../lib/desktops/operators/OperatorsPage.svelte'),
+    offered: () => myself.offers('vnc') && myself.may('desktops.manage'),
+    deep: true,
   },
   {
     path: '/people',
@@ -50,6 +62,16 @@ export const places: Place[] = [
     offered: () => true,
   },
 ];
+
+export function placeAt(path: string): Place | undefined {
+  return places.find((place) => place.path === path || (place.deep && path.startsWith(`${place.path}/`)));
+}
+
+/** A desktop that an operator looks at with its owner's consent. */
+export function lookOf(path: string): { id: string; view: string } | null {
+  const found = /^\/desktops\/([^/]+)\/look\/([^/]+)\/?$/.exec(path);
+  return found?.[1] && found[2] ? { id: decodeURIComponent(found[1]), view: decodeURIComponent(found[2]) } : null;
+}
 
 export function desktopIdOf(path: string): string | null {
   const found = /^\/desktops\/([^/]+)\/?$/.exec(path)?.[1];

@@ -1,5 +1,5 @@
 import { remembered } from '../lib/kernel/stored';
-import { desktopIdOf, places } from './places';
+import { desktopIdOf, placeAt } from './places';
 
 /** Fetches the part of the page that is likely wanted while the portal is asked who is here. */
 export function preloadHere(): void {
@@ -7,7 +7,7 @@ export function preloadHere(): void {
   const path = location.pathname === '/' ? '/desktops' : location.pathname;
   const wanted = desktopIdOf(path)
     ? import('../lib/desktops/view/DesktopView.svelte')
-    : places.find((place) => place.path === path)?.load();
+    : placeAt(path)?.load();
   void wanted?.catch(() => undefined);
 }
 

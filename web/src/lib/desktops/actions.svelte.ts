@@ -3,7 +3,7 @@ import { i18n } from '../kernel/i18n/index.svelte';
 import { notices } from '../kernel/notices.svelte';
 import type { Session } from './model';
 
-export type DialogName = 'end' | 'rename' | 'log' | 'details';
+export type DialogName = 'end' | 'describe' | 'extend' | 'share' | 'files' | 'repair' | 'native' | 'log' | 'details';
 
 /** Which dialog is open about which session; drawn once, by SessionDialogs. */
 class OpenDialog {

@@ -1,4 +1,4 @@
-export type SessionState = 'requested' | 'starting' | 'ready' | 'ending' | 'ended' | 'failed';
+export type SessionState = 'requested' | 'waiting' | 'starting' | 'ready' | 'ending' | 'ended' | 'failed';
 /** What a person is shown: a state, or that the last one cannot be confirmed. */
 export type ShownState = SessionState | 'unknown';
 
@@ -23,16 +23,66 @@ export interface Pulse {
   width: number | null;
   height: number | null;
   viewers: number | null;
+  /** Since when there was neither input nor work, and when that will stop it; null: not known, not in sight. */
+  idle_since?: string | null;
+  idle_stops_at?: string | null;
+}
+
+/** What a queued session waits for; `reason` is one of those of the words, `said` the scheduler's own word. */
+export interface Waiting {
+  reason: string;
+  said: string;
+  partition: string;
+  expected_at: string | null;
+  position: number | null;
+}
+
+export interface Resources {
+  cpus: number | null;
+  memory_bytes: number | null;
+  gpus: string;
+  partition: string;
+  qos: string;
+}
+
+/** What can be done with it now. */
+export interface Features {
+  files: boolean;
+  picture: boolean;
+  repair: boolean;
+  native: boolean;
+}
+
+/** Somebody who looks at it now, through any portal. */
+export interface Watcher {
+  id: string;
+  name: string;
+  mode: 'view' | 'control';
+  since: string;
+  via: 'owner' | 'link' | 'operator';
+}
+
+/** An operator who asks its owner to be let in. */
+export interface ViewAsked {
+  id: string;
+  by: string;
 }
 
 /** One running desktop of one person, as the portal tells it. */
 export interface Session {
   id: string;
   name: string;
+  notes: string;
   owner: { id: string; name: string };
   service: string;
+  launcher: string;
+  preset: { id: string; name: string } | null;
   state: SessionState;
   unknown_since: string | null;
+  /** "agent": its agent is not heard; "scheduler": that does not answer, while the desktop may work all the same. */
+  unknown_reason: string | null;
+  waiting: Waiting | null;
+  job: string | null;
   width: number;
   height: number;
   node: string | null;
@@ -41,10 +91,24 @@ export interface Session {
   ready_at: string | null;
   ended_at: string | null;
   ends_at: string | null;
+  /** The latest end that may be asked for; null when it cannot be extended. */
+  extendable_until: string | null;
   time_limit_seconds: number | null;
+  /** 0: it is never stopped for being idle. */
+  idle_stop_seconds: number;
+  idle_warned_at: string | null;
+  kept_at: string | null;
   stages: Stage[];
+  /** How often the cluster started it anew on another node. */
+  restarts: number;
+  resources: Resources | null;
+  features: Features;
   failure: Failure | null;
   end_reason: string | null;
+  /** What an operator said who ended it. */
+  end_message: string | null;
+  watchers?: Watcher[];
+  views_asked?: ViewAsked[];
   pulse: Pulse | null;
   version: number;
 }
@@ -55,6 +119,32 @@ export interface Range {
   default: number;
 }
 
+/** What somebody may start: the part of a preset that its users see. */
+export interface PresetOffer {
+  id: string;
+  name: string;
+  description: string;
+  launcher: string;
+  width: number;
+  height: number;
+  time_limit_seconds: number;
+  longest_time_limit_seconds: number;
+  cpus: number | null;
+  memory_bytes: number | null;
+  gpus: string;
+  partition: string;
+  idle_stop_seconds: number;
+  native: boolean;
+}
+
+/** What operators want everybody to know. Without an end it stays until they remove it. */
+export interface Notice {
+  text: string;
+  blocks_start: boolean;
+  from: string | null;
+  until: string | null;
+}
+
 export interface Options {
   width: Range;
   height: Range;
@@ -63,18 +153,34 @@ export interface Options {
   sessions_per_person: number;
   ready: boolean;
   missing: { what: string; command: string }[];
+  presets?: PresetOffer[];
+  chosen?: Chosen | null;
+  notice?: Notice | null;
+  share_guests?: boolean;
+  largest_upload_bytes?: number;
+}
+
+/** What this person chose last. */
+export interface Chosen {
+  preset: string;
+  width: number;
+  height: number;
+  time_limit_seconds: number;
 }
 
 export interface NewSession {
   name?: string;
+  notes?: string;
+  preset?: string;
   width?: number;
   height?: number;
   time_limit_seconds?: number;
+  count?: number;
 }
 
-export const stageOrder = ['request', 'agent', 'display', 'window_manager', 'desktop'] as const;
+export const stageOrder = ['request', 'queue', 'agent', 'display', 'window_manager', 'desktop'] as const;
 
-export function isOver(session: Session): boolean {
+export function isOver(session: Pick<Session, 'state'>): boolean {
   return session.state === 'ended' || session.state === 'failed';
 }
 
@@ -84,15 +190,25 @@ export function isShownAbove(session: Session): boolean {
 }
 
 export function isStarting(session: Session): boolean {
-  return session.state === 'requested' || session.state === 'starting';
+  return session.state === 'requested' || session.state === 'waiting' || session.state === 'starting';
+}
+
+/** It runs, or is on its way there: it can be ended. */
+export function isWanted(session: Session): boolean {
+  return isStarting(session) || session.state === 'ready';
+}
+
+/** Nobody can say how it is: its agent is not heard. A scheduler that is silent leaves it as it was. */
+export function isUnseen(session: Session): boolean {
+  return session.unknown_since !== null && session.unknown_reason !== 'scheduler' && !isOver(session);
 }
 
 export function shownState(session: Session): ShownState {
-  return session.unknown_since && !isOver(session) ? 'unknown' : session.state;
+  return isUnseen(session) ? 'unknown' : session.state;
 }
 
 /** Whether its screen can be asked for: its display is there, though the desktop on it may still be loading. */
-export function mayHaveScreen(session: Session): boolean {
+export function mayHaveScreen(session: Pick<Session, 'state' | 'display'>): boolean {
   return session.state === 'ready' || (session.state === 'starting' && session.display !== null);
 }
 
@@ -105,7 +221,7 @@ export interface StageLine {
 
 /** The stages of a start, all of them from the beginning, so that nothing jumps when they come. */
 export function timeline(session: Session, now: number): StageLine[] {
-  const names: string[] = [...stageOrder];
+  const names: string[] = stageOrder.filter((name) => name !== 'queue' || session.launcher === 'slurm');
   for (const stage of session.stages) {
     if (!names.includes(stage.name) && stage.name !== 'ready') names.push(stage.name);
   }

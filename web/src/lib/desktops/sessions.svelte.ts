@@ -1,10 +1,11 @@
-import { live } from '../kernel/live.svelte';
+import { live, type LiveMessage } from '../kernel/live.svelte';
 import { problemOf, type Problem } from '../kernel/problem';
 import { router } from '../kernel/router.svelte';
 import { myself } from '../identity/me.svelte';
 import { desktopsApi } from './desktops-api';
 import { ordered, withList, withNews, without, type Sessions } from './merge';
 import { fitWindow, isShownAbove, type NewSession, type Options, type Session } from './model';
+import { lastChoice } from './new/wish';
 import { preloadViewer } from './view/viewer-loader';
 
 /** The sessions this page knows of, kept current by live news and by re-reading after every reconnection. */
@@ -20,15 +21,20 @@ class SessionStore {
   /** Ids in news since a list was asked for; null while none is on its way. */
   #heard: Set<string> | null = null;
   #wanted = false;
+  #again = false;
 
   all = $derived(ordered(this.#all));
-  mine = $derived(this.everybody ? this.all : this.all.filter((item) => item.owner.id === myself.me?.person.id));
+  own = $derived(this.all.filter((item) => item.owner.id === myself.me?.person.id));
+  /** Those that the list shows. */
+  mine = $derived(this.everybody ? this.all : this.own);
   running = $derived(this.mine.filter(isShownAbove));
   ended = $derived(this.mine.filter((item) => !isShownAbove(item)));
 
   constructor() {
     live.on('vnc.session', (message) => this.accept(message.session as Session));
     live.on('vnc.session.gone', (message) => this.forget(String(message.id)));
+    live.on('vnc.session.watch', (message) => this.#watched(message));
+    live.on('vnc.notice', () => void this.loadOptions());
     live.onOpen(() => this.#wanted && void this.load());
   }
 
@@ -44,6 +50,14 @@ class SessionStore {
   forget(id: string): void {
     this.#heard?.add(id);
     this.#all = without(this.#all, id);
+  }
+
+  /** Who looks at a session changed, and nothing else of it. */
+  #watched(message: LiveMessage): void {
+    const have = this.#all[String(message.id)];
+    if (!have) return;
+    const { watchers = have.watchers, views_asked = have.views_asked } = message as Partial<Session>;
+    this.#all = { ...this.#all, [have.id]: { ...have, watchers, views_asked } };
   }
 
   /** Reads the list now and again after every reconnection. */
@@ -62,29 +76,39 @@ class SessionStore {
     } finally {
       this.#heard = null;
     }
+    if (this.#again) {
+      this.#again = false;
+      await this.load();
+    }
   }
 
   async showEverybody(everybody: boolean): Promise<void> {
     this.everybody = everybody;
     live.hearEverybody(everybody);
-    await this.load();
+    // A list that is on its way is not the one that is wanted now.
+    if (this.#heard) this.#again = true;
+    else await this.load();
   }
 
-  /** Asks for a new session and goes to it. */
+  /** Asks for a new session and goes to it; of several, to the list. */
   async start(wish: NewSession): Promise<void> {
     preloadViewer();
-    const session = await desktopsApi.create(wish);
-    this.accept(session);
-    router.go(`/desktops/${session.id}`);
+    const made = [await desktopsApi.create(wish)].flat();
+    for (const session of made) this.accept(session);
+    const [first] = made;
+    if (first) router.go(made.length === 1 ? `/desktops/${first.id}` : '/desktops');
+    // The form opens the next time with what was chosen now.
+    void this.loadOptions();
   }
 
-  /** The one click: usual time, the size of this window. */
+  /** The one click: what was chosen last, in the size of this window. */
   async startUsual(): Promise<void> {
     if (this.starting) return;
     this.starting = true;
     this.startProblem = null;
     try {
-      await this.start(fitWindow(window.innerWidth, window.innerHeight, this.options));
+      const fitted = fitWindow(window.innerWidth, window.innerHeight, this.options);
+      await this.start({ ...fitted, ...(this.options?.chosen ? lastChoice(this.options, fitted) : {}) });
     } catch (error) {
       this.startProblem = problemOf(error);
     } finally {
@@ -96,6 +120,8 @@ class SessionStore {
   async startAgain(failed: Session): Promise<void> {
     await this.start({
       name: failed.name,
+      notes: failed.notes || undefined,
+      preset: this.options?.presets?.some((one) => one.id === failed.preset?.id) ? failed.preset?.id : undefined,
       width: failed.width,
       height: failed.height,
       time_limit_seconds: failed.time_limit_seconds ?? undefined,
@@ -113,8 +139,27 @@ class SessionStore {
     this.forget(id);
   }
 
-  async rename(id: string, name: string): Promise<void> {
-    this.accept(await desktopsApi.rename(id, name));
+  async describe(id: string, said: { name: string; notes: string }): Promise<void> {
+    this.accept(await desktopsApi.describe(id, said));
+  }
+
+  async extend(id: string, seconds: number): Promise<Session> {
+    const news = await desktopsApi.extend(id, seconds);
+    this.accept(news);
+    return news;
+  }
+
+  async keep(id: string): Promise<void> {
+    this.accept(await desktopsApi.keep(id));
+  }
+
+  /** What may be started, and what operators want to be known. */
+  async loadOptions(): Promise<void> {
+    try {
+      this.options = await desktopsApi.options();
+    } catch {
+      // What is known stays; the next load of the list tells of trouble.
+    }
   }
 }
 

@@ -22,7 +22,7 @@ export interface Site {
   services: string[];
 }
 
-export type Permission = 'desktops.use' | 'desktops.see_all' | 'people.manage' | 'audit.read' | 'site.see';
+export type Permission = 'desktops.use' | 'desktops.see_all' | 'desktops.manage' | 'people.manage' | 'audit.read' | 'site.see';
 
 export interface Me {
   person: Person;

@@ -64,6 +64,15 @@ async function problemIn(response: Response): Promise<Problem | null> {
   }
 }
 
+/** What the server said to a request that was not made by fetch. */
+export function problemOfText(status: number, text: string): Problem {
+  try {
+    return problemFrom(status, JSON.parse(text));
+  } catch {
+    return ownProblem(status, status === 0 || status >= 502 ? 'offline' : 'unreadable');
+  }
+}
+
 function ownProblem(status: number, code: string): Problem {
   return { ...problemFrom(status, {}), code };
 }

@@ -30,6 +30,15 @@ export function exactTime(at: string | number, language: Language): string {
   return words.format(toTime(at));
 }
 
+/** "14:20", with the day beside it when that is another one. */
+export function nearTime(at: string | number, now: number, language: Language): string {
+  const sameDay = new Date(toTime(at)).toDateString() === new Date(now).toDateString();
+  const options: Intl.DateTimeFormatOptions = sameDay
+    ? { hour: 'numeric', minute: '2-digit' }
+    : { month: 'short', day: 'numeric', weekday: 'short', hour: 'numeric', minute: '2-digit' };
+  return kept(`near ${language} ${sameDay}`, () => new Intl.DateTimeFormat(language, options)).format(toTime(at));
+}
+
 /** "45 sec", "12 min", "3 hr 5 min", "2 days 4 hr": the two largest parts, short. */
 export function duration(seconds: number, language: Language): string {
   const whole = Math.max(0, Math.floor(seconds));

@@ -2,9 +2,8 @@ import { live } from '../../kernel/live.svelte';
 import { problemOf, type Problem } from '../../kernel/problem';
 import { retryDelay } from '../../kernel/retry';
 import { myself } from '../../identity/me.svelte';
-import { desktopsApi } from '../desktops-api';
 import { isOver, mayHaveScreen, type Session } from '../model';
-import { sessions } from '../sessions.svelte';
+import type { ScreenSource, Screened } from './source';
 import type { Viewer } from './viewer';
 import { loadViewer } from './viewer-loader';
 
@@ -14,6 +13,8 @@ export type Phase = 'waiting' | 'connecting' | 'connected' | 'reconnecting' | 'o
 export interface ConnectionHost {
   screen: HTMLElement;
   field: HTMLTextAreaElement;
+  /** Nothing that is done here may reach the desktop. */
+  watchOnly?: boolean;
   connected(viewer: Viewer): void;
   clipboard(text: string): void;
 }
@@ -40,9 +41,10 @@ export class Connection {
   #cleanUp: (() => void)[] = [];
 
   constructor(
-    readonly id: string,
+    readonly source: ScreenSource,
     readonly host: ConnectionHost,
   ) {
+    const { id } = source;
     this.#cleanUp.push(live.onOpen(() => this.#wake()));
     this.#cleanUp.push(live.on('vnc.session', (message) => (message.session as Session).id === id && this.#news()));
     this.#cleanUp.push(live.on('vnc.session.gone', (message) => message.id === id && this.#news()));
@@ -82,18 +84,16 @@ export class Connection {
   }
 
   /** The session as it is; null while nobody can say. */
-  async #look(): Promise<Session | 'gone' | null> {
-    const known = sessions.byId(this.id);
+  async #look(): Promise<Screened | 'gone' | null> {
+    const known = this.source.known();
     // Live news is as good as asking, except when a connection just failed.
-    if (known && live.state === 'open' && this.attempts === 0) return known;
-    if (known && live.state === 'open' && known.state === 'starting') return known;
-    if (myself.state !== 'yes') return null;
+    if (known && this.source.isCurrent() && (this.attempts === 0 || known.state === 'starting')) return known;
+    if (!this.source.mayAsk()) return null;
     try {
-      const session = await desktopsApi.get(this.id);
+      const session = await this.source.ask();
       this.portalAway = false;
       this.problem = null;
       live.hurry();
-      sessions.accept(session);
       return session;
     } catch (error) {
       const problem = problemOf(error);
@@ -104,11 +104,11 @@ export class Connection {
     }
   }
 
-  async #attempt(session: Session): Promise<void> {
+  async #attempt(session: Screened): Promise<void> {
     if (this.phase === 'waiting') this.phase = 'connecting';
     try {
       const { openScreen, Viewer } = await loadViewer();
-      const { socket, milliseconds } = await openScreen(desktopsApi.screenUrl(this.id));
+      const { socket, milliseconds } = await openScreen(this.source.url);
       if (this.#stopped) return socket.close();
       await this.#hold((host) => new Viewer(socket, milliseconds, host));
     } catch {
@@ -126,6 +126,7 @@ export class Connection {
       const viewer = make({
         screen: this.host.screen,
         field: this.host.field,
+        watchOnly: this.host.watchOnly ?? false,
         connected: () => {
           since = performance.now();
           this.phase = 'connected';
@@ -135,7 +136,7 @@ export class Connection {
         },
         pictured: (full) => {
           this.frozen = null;
-          this.pictured ||= full || sessions.byId(this.id)?.state === 'ready';
+          this.pictured ||= full || this.source.known()?.state === 'ready';
         },
         clipboard: (text) => this.host.clipboard(text),
         closed: resolve,
@@ -145,7 +146,7 @@ export class Connection {
     if (this.#stopped) return;
     if (this.pictured && !this.frozen) this.frozen = this.viewer?.canvas ?? null;
     this.viewer = null;
-    const session = sessions.byId(this.id);
+    const session = this.source.known();
     if (session && isOver(session)) {
       this.phase = 'over';
     } else if (since > 0) {
@@ -159,7 +160,7 @@ export class Connection {
   }
 
   #news(): void {
-    const session = sessions.byId(this.id);
+    const session = this.source.known();
     if (session?.state === 'ready' && this.viewer) this.pictured = true;
     if (session && isOver(session)) this.viewer?.close();
     if (this.phase !== 'connected') this.#wake();

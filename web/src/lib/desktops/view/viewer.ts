@@ -5,6 +5,8 @@ export interface ViewerHost {
   /** The element noVNC draws into, and the field whose keys it hears. */
   screen: HTMLElement;
   field: HTMLTextAreaElement;
+  /** Send no input and no clipboard. The portal lets none through either. */
+  watchOnly: boolean;
   connected(): void;
   /** The first picture of this connection; `full` when it shows more than an empty screen. */
   pictured(full: boolean): void;
@@ -46,6 +48,7 @@ export class Viewer {
     // Before noVNC takes the socket's own handlers; it tells of a close only whether it was clean.
     socket.addEventListener('close', (event) => host.closed(event.code));
     this.#rfb = new RFB(host.screen, socket, { shared: true });
+    this.#rfb.viewOnly = host.watchOnly;
     this.#rfb.focusOnClick = false;
     this.#rfb.background = 'transparent';
     if (this.#rfb._keyboard) this.#rfb._keyboard._target = host.field;
@@ -68,7 +71,7 @@ export class Viewer {
     this.#rfb.qualityLevel = level.quality;
     this.#rfb.compressionLevel = level.compression;
     this.#rfb.scaleViewport = size !== 'actual';
-    this.#rfb.resizeSession = size === 'follow';
+    this.#rfb.resizeSession = size === 'follow' && !this.host.watchOnly;
   }
 
   sendKey(symbol: number, code: string | null, down?: boolean): void {

@@ -1,4 +1,5 @@
 import type { kernel as english } from '../en/kernel';
+import { desktopCodes } from './codes';
 
 export const kernel: typeof english = {
   name: '마당',
@@ -70,6 +71,7 @@ export const kernel: typeof english = {
     retryIn: (seconds: number) => `${seconds}초 뒤에 다시 할 수 있습니다`,
   },
   codes: {
+    ...desktopCodes,
     offline: {
       title: '포털이 응답하지 않습니다.',
       hint: '네트워크를 확인해 주십시오. 다른 분들도 같다면 포털이 다시 시작하는 중일 수 있습니다. 입력하신 내용은 그대로 있습니다.',

@@ -1,4 +1,4 @@
-import type { Range } from './model';
+import type { Range } from '../model';
 
 const hour = 3600;
 const usual = [hour, 2 * hour, 4 * hour, 8 * hour, 12 * hour, 24 * hour, 48 * hour, 7 * 24 * hour, 30 * 24 * hour];

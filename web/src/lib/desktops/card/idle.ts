@@ -1,7 +1,7 @@
-import { duration } from '../kernel/format';
-import type { Language } from '../kernel/i18n/languages';
-import type { Messages } from '../words/en';
-import type { Pulse } from './model';
+import { duration } from '../../kernel/format';
+import type { Language } from '../../kernel/i18n/languages';
+import type { Messages } from '../../words/en';
+import type { Pulse } from '../model';
 
 /** "in use", or for how long nobody touched it; empty when nobody knows. */
 export function idleWords(pulse: Pulse | null, words: Messages['desktops'], language: Language): string {

@@ -1,19 +1,21 @@
 /** The order and the choice of a long list. Pure. */
-import { shownState, type Session, type ShownState } from './model';
+import { shownState, type Session, type ShownState } from '../model';
 
-export const columns = ['name', 'state', 'owner', 'node', 'age', 'memory', 'cpu', 'idle', 'left'] as const;
+export const columns = ['name', 'state', 'owner', 'preset', 'partition', 'node', 'age', 'memory', 'cpu', 'idle', 'left'] as const;
 export type Column = (typeof columns)[number];
 export interface Sorting {
   column: Column;
   down: boolean;
 }
 
-const stateOrder: ShownState[] = ['failed', 'unknown', 'requested', 'starting', 'ready', 'ending', 'ended'];
+const stateOrder: ShownState[] = ['failed', 'unknown', 'requested', 'waiting', 'starting', 'ready', 'ending', 'ended'];
 
 const keys: Record<Column, (session: Session) => string | number> = {
   name: (session) => session.name,
   state: (session) => stateOrder.indexOf(shownState(session)),
   owner: (session) => session.owner.name,
+  preset: (session) => session.preset?.name ?? '',
+  partition: (session) => session.resources?.partition ?? '',
   node: (session) => session.node ?? '',
   age: (session) => -Date.parse(session.created_at),
   memory: (session) => session.pulse?.memory_bytes ?? -1,
@@ -38,6 +40,11 @@ export function filtered(list: Session[], text: string, state: ShownState | ''):
   return list.filter(
     (session) =>
       (!state || shownState(session) === state) &&
-      (!wish || [session.name, session.node ?? '', session.owner.name].some((word) => word.toLowerCase().includes(wish))),
+      (!wish || searched(session).some((word) => word.toLowerCase().includes(wish))),
   );
+}
+
+function searched(session: Session): string[] {
+  const { name, notes, node, owner, preset, resources, job } = session;
+  return [name, notes, node ?? '', owner.name, preset?.name ?? '', resources?.partition ?? '', job ?? ''];
 }

@@ -1,0 +1,42 @@
+import type { Session } from '../src/lib/desktops/model';
+
+export const at = '2026-11-20T12:00:00.000Z';
+
+/** A session for tests, ready and quiet. */
+export const session = (id: string, some: Partial<Session> = {}): Session => ({
+  id,
+  name: id,
+  notes: '',
+  owner: { id: 'p', name: 'kim' },
+  service: 'vnc',
+  launcher: 'local',
+  preset: null,
+  state: 'ready',
+  unknown_since: null,
+  unknown_reason: null,
+  waiting: null,
+  job: null,
+  width: 1440,
+  height: 900,
+  node: 'node-1',
+  display: 1,
+  created_at: at,
+  ready_at: at,
+  ended_at: null,
+  ends_at: null,
+  extendable_until: null,
+  time_limit_seconds: 3600,
+  idle_stop_seconds: 0,
+  idle_warned_at: null,
+  kept_at: null,
+  stages: [],
+  restarts: 0,
+  resources: null,
+  features: { files: true, picture: true, repair: true, native: false },
+  failure: null,
+  end_reason: null,
+  end_message: null,
+  pulse: null,
+  version: 1,
+  ...some,
+});
