@@ -19,6 +19,12 @@ START_TIMEOUT = Failure(
     detail="Its agent gave no sign of life.",
     hint="Try again; if it stays, the log says how far it came.",
 )
+AGENT_UNHEARD = Failure(
+    code="agent_unheard",
+    title="The desktop runs, but cannot reach the portal",
+    detail="Its job has begun, and its agent was not heard in time.",
+    hint="Tell the site's operator: nodes must reach slurm.portal_urls, and trust its certificate (slurm.portal_ca).",
+)
 NO_ACCOUNT = Failure(
     code="no_account",
     title="You have no Unix account on this site",
@@ -70,7 +76,7 @@ JOB_GONE = Failure(
 
 _BY_CODE = {
     failure.code: failure
-    for failure in (AGENT_LOST, START_TIMEOUT, NODE_LOST, OUT_OF_MEMORY, PREEMPTED, JOB_FAILED, JOB_GONE)
+    for failure in (AGENT_LOST, AGENT_UNHEARD, START_TIMEOUT, NODE_LOST, OUT_OF_MEMORY, PREEMPTED, JOB_FAILED, JOB_GONE)
 }
 
 

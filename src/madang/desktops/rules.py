@@ -88,7 +88,8 @@ def decide(session: Session, sight: Sight, now: float, patience: Patience) -> De
         if changes := _moved(session, agent, now):
             return Decision(Step.NOTE, "moved", changes)
     if session.state is State.STARTING and _too_slow(session, sight, now, patience):
-        return Decision(Step.FAIL, "start_timeout")
+        unheard = session.job is not None and session.pid is None
+        return Decision(Step.FAIL, "agent_unheard" if unheard else "start_timeout")
     if changes := _unseen(session, sight, now, patience):
         return Decision(Step.NOTE, "sight", changes)
     return _decide_idle(session, sight, now, patience)
@@ -279,6 +280,5 @@ def finished(session: Session, reason: str, now: float, failure: Failure | None 
         "unknown_since": None,
         "unknown_reason": None,
         "waiting": None,
-        "pooled_until": None,
         "door_key": None,
     }
