@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 
+from madang.identity.counting import Counting
 from madang.identity.settings import IdentitySettings
 from madang.kernel import clock
 from madang.kernel.errors import TooManyAttempts
@@ -21,7 +22,7 @@ class Attempts:
     """Say `refuse_locked` before looking at a password, then `failed` or `succeeded`."""
 
     def __init__(self, live: Live, settings: IdentitySettings) -> None:
-        self._live = live
+        self._live = Counting(live)
         self._settings = settings
 
     async def refuse_locked(self, name: str, address: str) -> None:

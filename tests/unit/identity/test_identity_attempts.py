@@ -81,3 +81,17 @@ async def test_an_ipv6_network_counts_as_one_address(live: EmbeddedLive) -> None
 async def test_names_do_not_stand_in_live_state(live: EmbeddedLive) -> None:
     await Attempts(live, SETTINGS).failed("my secret in the wrong field \ud800\0", "not an address")
     assert not [key for key in await live.get_many("") if "secret" in key]
+
+
+async def test_without_live_state_each_portal_counts_for_itself(live: EmbeddedLive) -> None:
+    live._close()
+    live._remove()
+    live.file.mkdir()  # cannot be used
+    attempts = Attempts(live, SETTINGS)
+    assert [await attempts.failed("kim", "192.0.2.1") for _ in range(3)] == [False, False, True]
+    assert await wait_of(attempts, "kim", "192.0.2.2") > 50
+    assert await wait_of(attempts, "lee", "192.0.2.1") == 0
+    live.file.rmdir()
+    assert await wait_of(attempts, "kim", "192.0.2.2") > 50  # also when it is back
+    await attempts.succeeded("kim")
+    assert await wait_of(attempts, "kim", "192.0.2.2") == 0
