@@ -81,6 +81,17 @@ async def test_a_cycle_that_fails_is_tried_again(error: Exception):
     await loop.stop()
 
 
+async def test_a_loop_that_is_woken_and_stopped_at_the_same_moment_stops():
+    cycles = Cycles()
+    loop = Loop("test", cycles, 3600)
+    loop.start()
+    await cycles.next()
+    await asyncio.sleep(0.01)
+    loop.wake()
+    async with asyncio.timeout(SECONDS):
+        await loop.stop()
+
+
 async def test_a_loop_stops_in_the_middle_of_a_cycle_and_without_a_start():
     cycles = Cycles()
     cycles.go_on.clear()
