@@ -60,7 +60,8 @@ def test_as_root_vnc_takes_what_the_design_gives_it(tmp_path: Path, monkeypatch:
     assert sorted(map(str, services.find("vnc").claims(loaded(tmp_path)))) == sorted(
         f"vnc: {claim}"
         for claim in (
-            "display 1-9", "port 5900-5999", "port 6900-6999", "key vnc:session:*", "folder /scratch/vnc_sandboxes",
+            "display 1-9", "port 5900-5999", "port 6900-6999", "key vnc:session:*",
+            "key vnc:measures:*", "key share:vnc:*", "key watch:vnc:*", "folder /scratch/vnc_sandboxes",
             "route /vnc", "route /vncproxy/", "route /api/vnc/",
         )
     )  # fmt: skip

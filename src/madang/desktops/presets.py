@@ -143,6 +143,13 @@ class Presets:
             row = (await connection.execute(select(choices.c.data).where(*mine))).first()
         return msgspec.json.decode(row[0], type=Choice) if row else None
 
+    async def chosen_by_all(self) -> dict[str, tuple[Choice, float]]:
+        """What everybody chose last and when, by the person's id."""
+        mine = select(choices.c.person_id, choices.c.data, choices.c.at).where(choices.c.service == self._service)
+        async with self._database.read() as connection:
+            rows = await connection.execute(mine)
+            return {row[0]: (msgspec.json.decode(row[1], type=Choice), row[2]) for row in rows}
+
     @retried
     async def remember(self, person_id: str, choice: Choice) -> None:
         mine = choices.c.service == self._service, choices.c.person_id == person_id

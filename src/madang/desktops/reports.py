@@ -49,6 +49,7 @@ class Reports:
             viewers = self._viewers(session_id)
             idle_since = await self._idle_since(session_id, report.pulse, known)
             await self._desktops.pulses.put(session_id, report.pulse, viewers, self._pulse_seconds, idle_since)
+            await self._desktops.measures.add(session_id, report.pulse)
         plain = msgspec.structs.replace(report, pulse=None)
         if known is not None and plain == known.report:
             if self._desktops.heard(known.person_id) and (session := await self._desktops.store.get(session_id)):

@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
+from madang.desktops.measures import MeasuresView
 from madang.desktops.service import Desktops, Wish, forbid_control_characters
 from madang.desktops.shapes import SessionId, problems
 from madang.desktops.views import SessionView
@@ -79,7 +80,16 @@ def _one(desktops: Desktops) -> Sequence[Any]:
     async def get_one(visitor: Visitor, session_id: SessionId) -> SessionView:
         return await desktops.shown(await desktops.get(visitor, session_id))
 
-    return (get_one,)
+    @get(
+        "/sessions/{session_id:str}/measures",
+        operation_id="desktopMeasures",
+        summary="CPU and memory of the last hour, a point a minute",
+        responses=problems(401, 404),
+    )
+    async def measures(visitor: Visitor, session_id: SessionId) -> MeasuresView:
+        return await desktops.measures.get((await desktops.get(visitor, session_id)).id)
+
+    return get_one, measures
 
 
 def _changes(desktops: Desktops) -> Sequence[Any]:

@@ -11,6 +11,7 @@ import msgspec
 
 from madang.compute.launcher import Launcher
 from madang.compute.order import Stage
+from madang.desktops.measures import Measures
 from madang.desktops.model import Session, State
 from madang.desktops.policies import Policies
 from madang.desktops.preset import Preset
@@ -21,7 +22,7 @@ from madang.desktops.views import EncodedViews, SessionView, join, view
 from madang.identity.audit import Audit
 from madang.identity.model import Person, Visitor
 from madang.kernel import clock
-from madang.kernel.errors import Conflict, InvalidInput, LimitReached, NotFound, Unavailable
+from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, Unavailable
 from madang.kernel.ground import Ground
 from madang.kernel.settings import SiteSettings, as_root
 
@@ -73,6 +74,7 @@ class Desktops:
         self.launchers = launchers
         self.store = Sessions(ground.database, service)
         self.pulses = Pulses(ground.live, service)
+        self.measures = Measures(ground.live, service)
         self.presets = presets
         self.policies = Policies(ground.database, service)
         self.audit = audit
@@ -82,14 +84,18 @@ class Desktops:
         self.wake: Callable[[str], None] = lambda _session: None
         # Set likewise: tells a session's agent that its end was moved.
         self.tell_end: Callable[[Session], Awaitable[None]] = _tell_nobody
+        # Called when one of the pool was taken.
+        self.after_take: list[Callable[[], None]] = []
         # Called with the id of a session that has just come to its end.
         self.after_end: list[Callable[[str], None]] = []
 
     async def create(self, visitor: Visitor, wish: Wish, address: str) -> Session:
         """A new desktop: one of the pool when there is one that fits, else stored and launched by the loop.
 
-        Raises LimitReached, InvalidInput, NotFound (the preset), Unavailable.
+        Raises LimitReached, InvalidInput, NotFound (the preset), Forbidden, Unavailable.
         """
+        if not visitor.may("desktops.use"):
+            raise Forbidden("Your roles do not include desktops.", hint="Ask an administrator.")
         await self._refuse_while_maintained()
         preset = await self.presets.pick(visitor.person, wish.preset)
         session = self.draft(visitor.person, preset, wish)
@@ -110,6 +116,8 @@ class Desktops:
             self.wake(session.id)
         else:
             await self.tell_end(session)
+            for after_take in self.after_take:
+                after_take()
         return session
 
     async def create_several(self, visitor: Visitor, wish: Wish, count: int, address: str) -> Sequence[Session]:
@@ -157,10 +165,14 @@ class Desktops:
         )
 
     async def _refuse_while_maintained(self) -> None:
+        if text := await self.maintained():
+            raise Unavailable(text, code="maintenance", title="The site is being maintained")
+
+    async def maintained(self) -> str:
+        """Why nothing new is started now; empty when it is."""
         notice = await self.policies.notice()
         blocks = notice.blocks_start and notice.in_force(clock.now())
-        if text := self._ground.settings[SiteSettings].maintenance or (notice.text if blocks else ""):
-            raise Unavailable(text, code="maintenance", title="The site is being maintained")
+        return self._ground.settings[SiteSettings].maintenance or (notice.text if blocks else "")
 
     async def _take_from_pool(self, wish: Session, most: int) -> Session | None:
         """A ready desktop of the pool that is as the wish, given to its person; None when there is none."""
@@ -292,6 +304,7 @@ class Desktops:
         changed = await self.store.change(session, **values)
         if changed.over:
             await self.pulses.delete(changed.id)
+            await self.measures.delete(changed.id)
             for after_end in self.after_end:
                 after_end(changed.id)
         await self.tell(changed)

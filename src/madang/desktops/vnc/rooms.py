@@ -9,8 +9,10 @@ from typing import Any
 from madang.desktops.cluster import Clusters
 from madang.desktops.lifetime import Lifetime
 from madang.desktops.lifetime_routes import lifetime_routes
+from madang.desktops.measures import STEP_SECONDS
 from madang.desktops.operator_routes import operator_routes
 from madang.desktops.options_routes import Offers, options_routes
+from madang.desktops.pool import Pool
 from madang.desktops.preset_routes import PresetViews, preset_routes
 from madang.desktops.rights import Rights
 from madang.desktops.service import Desktops
@@ -59,6 +61,14 @@ def rooms_of(ground: Ground, desktops: Desktops, sign_on: SignOn, missing: Calla
     open_doors = OpenDoors()
     watchers = Watchers("vnc", open_doors, ground.live, ground.events, ground.settings[LiveSettings].tell_seconds)
     sharing = Sharing(ground, desktops, watchers, rules_of_sharing(settings))
+    pool = Pool(
+        ground,
+        desktops,
+        missing,
+        seconds=settings.pool_seconds,
+        recent_days=settings.pool_recent_days,
+        pause_seconds=settings.pool_pause_seconds,
+    )
     offers = Offers(settings.share_guests, round(settings.share_hours_most * 3600), settings.largest_upload_bytes)
 
     async def stop() -> None:
@@ -76,6 +86,8 @@ def rooms_of(ground: Ground, desktops: Desktops, sign_on: SignOn, missing: Calla
             *share_routes(sharing, sign_on, ground.settings),
         ],
         loops=[
+            pool.loop,
+            Loop("vnc measures", desktops.measures.write, STEP_SECONDS),
             Loop("vnc usage", usage.forget, FORGET_SECONDS, lease=True),
             Loop("vnc shares", sharing.forget, FORGET_SECONDS, lease=True),
         ],

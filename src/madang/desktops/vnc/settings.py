@@ -11,7 +11,7 @@ from madang.kernel.claims import Claim, Range
 from madang.kernel.settings import Settings, as_root
 
 ROUTES = ("/vnc", "/vncproxy/", "/api/vnc/")
-LIVE_PREFIX = "vnc:session:"
+LIVE_PREFIXES = ("vnc:session:", "vnc:measures:", "watch:vnc:", "share:vnc:")
 # Native clients, and the doors of agents on the nodes of a cluster; nothing listens there by default.
 PORTS = (Range(5900, 5999), Range(6900, 6999))
 # Where an agent opens a listener for a native client, where a preset allows that and its person asks for it.
@@ -122,6 +122,9 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pool_recent_days: Annotated[
         float, msgspec.Meta(gt=0, description="Ready desktops are made for people who were here so lately.")
     ] = 14.0
+    pool_pause_seconds: Annotated[
+        float, msgspec.Meta(gt=0, description="After a ready desktop failed at its start, its pool waits for so long.")
+    ] = 300.0
     usage_days: Annotated[int, msgspec.Meta(ge=1, le=36500, description="Who used how much is kept for this long.")] = (
         1095
     )
@@ -151,7 +154,7 @@ def claims(settings: Settings) -> Sequence[Claim]:
     stated: list[tuple[str, Range | str]] = [
         ("display", Range(vnc.first_display, vnc.last_display)),
         *(("port", ports) for ports in PORTS),
-        ("key", LIVE_PREFIX + "*"),
+        *(("key", prefix + "*") for prefix in LIVE_PREFIXES),
         ("folder", session_folder(settings)),
         *(("route", route) for route in ROUTES),
     ]
