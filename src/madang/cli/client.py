@@ -37,10 +37,16 @@ class PortalClient:
         self._borrowed: str | None = None
 
     def __enter__(self) -> Self:
+        import ssl
+
         import httpx  # not at the top: a portal that starts needs no client
 
         headers = {"authorization": f"Bearer {self._token()}"}
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
+        # The machine's certificates, where a site's operator adds those of its own; httpx has a list of its own.
+        trust = ssl.create_default_context() if self.url.startswith("https:") else True
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False, verify=trust
+        )
         return self
 
     def __exit__(
@@ -99,6 +105,12 @@ class PortalClient:
         return answer
 
     def _away(self, error: Exception) -> Unavailable:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return Unavailable(
+                f"The certificate of {self.url} is not trusted here: {error}.",
+                hint="Name its issuer's certificate in SSL_CERT_FILE, or add it to this machine's with "
+                "update-ca-certificates. On the portal's own host MADANG_URL=http://127.0.0.1:8080 goes past the proxy.",
+            )
         return Unavailable(
             f"No portal answers at {self.url}: {error}.", hint="Start it with `madang up`, or set MADANG_URL."
         )

@@ -11,6 +11,7 @@ from rich.table import Table
 from madang import services
 from madang.cli.ground import err, out
 from madang.deploy.advice import advice
+from madang.kernel import supervision
 from madang.kernel.claims import overlaps
 from madang.kernel.ground import Ground, Service
 from madang.kernel.settings import HttpSettings, Settings
@@ -69,13 +70,14 @@ async def _announce(ground: Ground, loaded: Settings, chosen: Sequence[Service],
         for missing in service.missing(loaded):
             out.print(f"  {service.name}: {missing.what} is missing; this brings it: {missing.command}", soft_wrap=True)
     if greets:
-        from madang.identity.people import first_administrator
+        from madang.identity.people import FIRST_NAME, first_administrator
 
         link = await first_administrator(ground)
+        # What goes to systemd's journal is kept there, and others than root may read it.
         out.print(
             f"  Sign in as the first administrator with this link, once:\n  {link}"
-            if link
-            else "  A new sign-in link, should you need one: madang people link NAME",
+            if link and not supervision.to_journal()
+            else f"  A new sign-in link, should you need one: madang people link {FIRST_NAME if link else 'NAME'}",
             soft_wrap=True,
             highlight=False,
         )

@@ -13,6 +13,14 @@ import socket
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
+def to_journal() -> bool:
+    """Whether standard output goes to the journal; the variable alone is also inherited by terminals."""
+    with contextlib.suppress(OSError):
+        found = os.fstat(1)
+        return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+    return False
+
+
 class Manager:
     """systemd, if it started this process and wants to hear of it."""
 

@@ -72,3 +72,17 @@ def test_systemd_hears_how_it_goes(tmp_path: Path) -> None:
             heard = [manager.recv(100)]
             while heard[-1] != b"STOPPING=1":
                 heard.append(manager.recv(100))
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_no_link_goes_to_the_journal(journal: bool) -> None:
+    """A terminal of a desktop has the variable too, of a journal that is not its output."""
+    portal = PortalProcess()
+    portal.log_file.touch()
+    output = portal.log_file.stat()
+    portal.environment["JOURNAL_STREAM"] = f"{output.st_dev}:{output.st_ino + (not journal)}"
+    with portal:
+        eventually(lambda: "sign" in portal.log.lower(), 5, "nothing is said")
+        assert ("/welcome#" in portal.log) != journal
+        assert ("madang people link admin" in portal.log) == journal
+        assert "/welcome#" in portal.cli("people", "link", "admin").stdout
