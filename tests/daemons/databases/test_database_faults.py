@@ -15,8 +15,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from madang.desktops.model import Session
 from madang.desktops.store import Sessions
-from madang.kernel.database import Database, DatabaseBusy, DatabaseSettings, DatabaseUnavailable, retried
-from madang.kernel.errors import LimitReached, Unavailable
+from madang.kernel.database import (
+    Database,
+    DatabaseBusy,
+    DatabaseRefused,
+    DatabaseSettings,
+    DatabaseUnavailable,
+    retried,
+)
+from madang.kernel.errors import LimitReached, SettingError, Unavailable
 from tests.daemons.databases.conftest import ANSWER_SECONDS, BUSY_SECONDS
 from tests.daemons.databases.proxy import breaking
 from tests.support.databases import Server
@@ -318,3 +325,36 @@ async def test_a_socket_stands_in_place_of_a_host(server: Server, settings: Data
     await pairs.add(1)
     assert await pairs.numbers(2) == [1]
     assert str(server.socket) in pairs.database.dialect.where
+
+
+@pytest.fixture
+async def with_tls(server: Server) -> AsyncIterator[Path]:
+    """The server's own certificate, which vouches for itself."""
+    key, certificate = server.folder / "key.pem", server.folder / "certificate.pem"
+    what = ["-subj", "/CN=database", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    await asyncio.to_thread(server.stop)
+    server.run("openssl", "req", *kind, *what, "-keyout", str(key), "-out", str(certificate))
+    if server.scheme == "mariadb":
+        await asyncio.to_thread(server.start, f"--ssl-key={key}", f"--ssl-cert={certificate}")
+    else:
+        options = ("ssl=on", f"ssl_key_file={key}", f"ssl_cert_file={certificate}")
+        await asyncio.to_thread(server.start, *(word for each in options for word in ("-c", each)))
+    yield certificate
+    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(server.start)
+
+
+async def test_with_a_ca_file_the_connection_is_encrypted_and_the_server_checked(
+    server: Server, settings: DatabaseSettings, with_tls: Path, tmp_path: Path, open_pairs
+):
+    pairs = await open_pairs(ca_file=str(with_tls))
+    query = {"mariadb": "SHOW STATUS LIKE 'Ssl_version'"}.get(
+        server.scheme, "SELECT '', version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    )
+    async with pairs.database.read() as connection:
+        row = (await connection.execute(text(query))).one()
+    assert row[1].startswith("TLSv1.")
+    for impostor in ("/etc/ssl/certs/ca-certificates.crt", str(tmp_path / "missing.pem")):
+        with pytest.raises((DatabaseUnavailable, DatabaseRefused, SettingError)):
+            await (await open_pairs(ca_file=impostor)).numbers(1)
