@@ -109,7 +109,7 @@ class PortalClient:
             return Unavailable(
                 f"The certificate of {self.url} is not trusted here: {error}.",
                 hint="Name its issuer's certificate in SSL_CERT_FILE, or add it to this machine's with "
-                "update-ca-certificates. On the portal's own host MADANG_URL=http://127.0.0.1:8080 goes past the proxy.",
+                "update-ca-certificates. On the portal's host MADANG_URL=http://127.0.0.1:8080 goes past the proxy.",
             )
         return Unavailable(
             f"No portal answers at {self.url}: {error}.", hint="Start it with `madang up`, or set MADANG_URL."

@@ -131,3 +131,13 @@ def test_while_no_portal_answers(whole: Site) -> None:
         assert page.headers["content-type"].startswith("text/html")
     with whole.browser() as browser:
         eventually(lambda: browser.get("/api/identity/me").status_code == 401, 5, "not back")
+
+
+def test_the_command_line(whole: Site) -> None:
+    """It goes to the site's own address, and trusts what the machine trusts."""
+    mine = {"MADANG_PERSON": "kim"}
+    done = whole.one.cli("desktops", "list", SSL_CERT_FILE=str(whole.proxy.certificate), **mine)
+    assert done.returncode == 0
+    done = whole.one.cli("desktops", "list", check=False, **mine)
+    assert done.returncode == 1
+    assert "not trusted" in done.stderr and "SSL_CERT_FILE" in done.stderr and "MADANG_URL" in done.stderr
