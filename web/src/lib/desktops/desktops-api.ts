@@ -36,9 +36,6 @@ export const desktopsApi = {
   native: (id: string) => api<NativeDoor>('POST', of(id, '/native')),
   measures: (id: string) => api<MeasuresAnswer>('GET', of(id, '/measures')),
   log: (id: string) => api<string>('GET', of(id, '/log'), { plain: true }),
-  /** The answer of the owner to an operator who asks to look. */
-  answerView: (id: string, view: string, allow: boolean, minutes: number) =>
-    api<unknown>('POST', of(id, `/views/${encodeURIComponent(view)}/answer`), { body: { allow, minutes } }),
   pictureUrl: (id: string, width: number) => of(id, `/picture?width=${width}`),
   screenUrl: (id: string) => `${location.origin.replace(/^http/, 'ws')}/vncproxy/${encodeURIComponent(id)}`,
 };

@@ -10,12 +10,9 @@ export function isNewer(have: Session | undefined, news: Session): boolean {
   return (news.pulse?.at ?? '') >= (have.pulse?.at ?? '');
 }
 
-/** One session's news; the same object comes back when it changes nothing. Who looks on is not in all news of it. */
+/** One session's news; the same object comes back when it changes nothing. */
 export function withNews(all: Sessions, news: Session): Sessions {
-  const have = all[news.id];
-  if (!isNewer(have, news)) return all;
-  const { watchers = have?.watchers, views_asked = have?.views_asked } = news;
-  return { ...all, [news.id]: { ...news, watchers, views_asked } };
+  return isNewer(all[news.id], news) ? { ...all, [news.id]: news } : all;
 }
 
 export function without(all: Sessions, id: string): Sessions {

@@ -53,20 +53,6 @@ export interface Features {
   native: boolean;
 }
 
-/** Somebody who looks at it now, through any portal. */
-export interface Watcher {
-  id: string;
-  name: string;
-  mode: 'view' | 'control';
-  since: string;
-  via: 'owner' | 'link' | 'operator';
-}
-
-/** An operator who asks its owner to be let in. */
-export interface ViewAsked {
-  id: string;
-  by: string;
-}
 
 /** One running desktop of one person, as the portal tells it. */
 export interface Session {
@@ -107,8 +93,6 @@ export interface Session {
   end_reason: string | null;
   /** What an operator said who ended it. */
   end_message: string | null;
-  watchers?: Watcher[];
-  views_asked?: ViewAsked[];
   pulse: Pulse | null;
   version: number;
 }
@@ -157,6 +141,7 @@ export interface Options {
   chosen?: Chosen | null;
   notice?: Notice | null;
   share_guests?: boolean;
+  share_seconds_most?: number;
   largest_upload_bytes?: number;
 }
 

@@ -1,4 +1,4 @@
-import { live, type LiveMessage } from '../kernel/live.svelte';
+import { live } from '../kernel/live.svelte';
 import { problemOf, type Problem } from '../kernel/problem';
 import { router } from '../kernel/router.svelte';
 import { myself } from '../identity/me.svelte';
@@ -33,8 +33,8 @@ class SessionStore {
   constructor() {
     live.on('vnc.session', (message) => this.accept(message.session as Session));
     live.on('vnc.session.gone', (message) => this.forget(String(message.id)));
-    live.on('vnc.session.watch', (message) => this.#watched(message));
     live.on('vnc.notice', () => void this.loadOptions());
+    live.on('vnc.presets', () => void this.loadOptions());
     live.onOpen(() => this.#wanted && void this.load());
   }
 
@@ -50,14 +50,6 @@ class SessionStore {
   forget(id: string): void {
     this.#heard?.add(id);
     this.#all = without(this.#all, id);
-  }
-
-  /** Who looks at a session changed, and nothing else of it. */
-  #watched(message: LiveMessage): void {
-    const have = this.#all[String(message.id)];
-    if (!have) return;
-    const { watchers = have.watchers, views_asked = have.views_asked } = message as Partial<Session>;
-    this.#all = { ...this.#all, [have.id]: { ...have, watchers, views_asked } };
   }
 
   /** Reads the list now and again after every reconnection. */

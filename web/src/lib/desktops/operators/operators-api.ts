@@ -7,12 +7,14 @@ export interface Limits {
   sessions_per_person: number | null;
   sessions_of_site: number | null;
   people: { name: string; sessions: number }[];
+  /** What counts for each person where nothing else is said. */
+  default_sessions_per_person?: number;
 }
 
 export interface UsageRow {
   person: string;
-  account: string | null;
-  preset: string | null;
+  account: string;
+  preset: string;
   launcher: string;
   sessions: number;
   hours: number;
@@ -41,20 +43,12 @@ export interface Cluster {
   reservations: string[];
 }
 
-export interface AskedView {
-  id: string;
-  state: 'asked' | 'allowed' | 'denied' | 'over';
-  until?: string | null;
-}
-
 const one = (id: string) => `${base}/presets/${encodeURIComponent(id)}`;
 const range = (from: string, to: string) => `?from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`;
 
 export const operatorsApi = {
   end: (id: string, message: string) =>
     api<Session>('POST', of(id, '/end'), { body: { message: message || undefined } }),
-  ask: (id: string) => api<AskedView>('POST', of(id, '/views')),
-  view: (id: string, view: string) => api<AskedView>('GET', of(id, `/views/${encodeURIComponent(view)}`)),
   presets: () => api<Preset[]>('GET', `${base}/presets?all=true`),
   addPreset: (preset: Preset) => api<Preset>('POST', `${base}/presets`, { body: preset }),
   changePreset: (preset: Preset) => api<Preset>('PUT', one(preset.id), { body: preset }),
@@ -63,7 +57,8 @@ export const operatorsApi = {
   limits: () => api<Limits>('GET', `${base}/limits`),
   setLimits: (limits: Limits) => api<Limits>('PUT', `${base}/limits`, { body: limits }),
   notice: () => api<Notice | null>('GET', `${base}/notice`),
-  setNotice: (notice: Notice | null) => api<Notice | null>('PUT', `${base}/notice`, { body: notice }),
+  /** Without a text it is taken away. */
+  setNotice: (notice: Notice) => api<Notice | null>('PUT', `${base}/notice`, { body: notice }),
   usage: (from: string, to: string) => api<UsageRow[]>('GET', `${base}/usage${range(from, to)}`),
   usageCsv: (from: string, to: string) => `${base}/usage.csv${range(from, to)}`,
 };

@@ -21,6 +21,10 @@ export interface Preset extends PresetOffer {
   pool_expiry_seconds: number;
   idle_cpu_percent: number;
   version: number;
+  /** From the settings, while operators have made none. */
+  built_in?: boolean;
+  /** What of it the cluster does not have. */
+  warnings?: string[];
 }
 
 export const blank: Preset = {
@@ -116,7 +120,7 @@ export function presetOf(form: PresetForm): Preset {
 
 /** The same preset as a new one. */
 export function copyOf(preset: Preset, name: string): Preset {
-  return { ...preset, id: '', version: 1, name };
+  return { ...preset, id: '', version: 1, name, built_in: false, warnings: [] };
 }
 
 function round(value: number): number {

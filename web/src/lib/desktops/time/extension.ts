@@ -2,6 +2,8 @@
 import type { Session } from '../model';
 
 const hour = 3600;
+/** Less than that is not worth a request; the portal refuses it too. */
+const least = 60;
 const usual = [hour, 2 * hour, 4 * hour];
 
 export interface Extension {
@@ -14,7 +16,7 @@ export interface Extension {
 export function extensions(session: Session): Extension[] {
   if (!session.extendable_until || !session.ends_at) return [];
   const most = Math.floor((Date.parse(session.extendable_until) - Date.parse(session.ends_at)) / 1000);
-  if (most < 1) return [];
+  if (most < least) return [];
   const rounds = usual.filter((seconds) => seconds < most);
   return [...rounds.map((seconds) => ({ seconds, most: false })), { seconds: most, most: true }];
 }

@@ -127,11 +127,12 @@ export const using = {
     via: { owner: 'you, elsewhere', link: 'by a link', operator: 'operator, allowed by you' },
     modes: { view: 'looks', control: 'can type' },
     since: (time: string) => `since ${time}`,
+    shutOut: (name: string) => `Let ${name} look no longer`,
     came: (name: string) => `${name} is here now.`,
   },
   asked: {
     title: (name: string) => `${name} asks to look at your desktop`,
-    text: 'They would see your screen and could do nothing in it. You can end it at any time by ending the desktop.',
+    text: 'They would see your screen and could do nothing in it. You can end it at any time in the bar above the desktop.',
     of: (name: string) => `Desktop ${name}`,
     minutes: 'For how long',
     choice: (n: number) => one('en', n, '1 minute', '# minutes'),

@@ -124,11 +124,12 @@ export const using: typeof english = {
     via: { owner: '본인, 다른 곳', link: '링크로 들어옴', operator: '허락받은 운영자' },
     modes: { view: '보는 중', control: '입력할 수 있음' },
     since: (time: string) => `${time}부터`,
+    shutOut: (name: string) => `${name} 님이 더는 보지 못하게 하기`,
     came: (name: string) => `${name} 님이 들어왔습니다.`,
   },
   asked: {
     title: (name: string) => `${name} 님이 데스크톱을 보고 싶어 합니다`,
-    text: '화면을 볼 수만 있고 아무것도 할 수 없습니다. 데스크톱을 종료하면 언제든지 끝낼 수 있습니다.',
+    text: '화면을 볼 수만 있고 아무것도 할 수 없습니다. 데스크톱 위쪽 도구에서 언제든지 끝낼 수 있습니다.',
     of: (name: string) => `${name} 데스크톱`,
     minutes: '얼마 동안',
     choice: (n: number) => `${n}분`,
