@@ -1,9 +1,9 @@
 # Two commands do everything: `make run` and `make test`. What they are made of is in scripts/, one thing each.
 .DEFAULT_GOAL := help
-.PHONY: help run test setup start build check bench lock clean
+.PHONY: help run test setup start build check bench slurm-demo slurm-demo-stop lock clean
 
 help: ## show these targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## set up what is missing, build the page if there is none, start the portal at http://127.0.0.1:8080
 	@scripts/setup run
@@ -28,6 +28,12 @@ check: ## style, types, floors of the house, generated documents
 
 bench: ## measure, side by side with peers (see docs/performance.md)
 	@scripts/bench
+
+slurm-demo: ## a real Slurm cluster of two nodes on this machine and Madang on it, at http://127.0.0.1:8090 (root)
+	@scripts/slurm-demo start
+
+slurm-demo-stop: ## end that demo and remove all of it, without a trace
+	@scripts/slurm-demo stop
 
 lock: ## write requirements/*.lock anew from pyproject.toml
 	@scripts/lock

@@ -8,7 +8,6 @@ that were free. What runs is written down in the folder, so that another process
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pwd
 import re
@@ -16,15 +15,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+from slurm_daemons import STOP_SECONDS, Daemon, carrying, kill_now, steps_of, wait
 
 PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd", "sacctmgr", "sbatch")
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_SECONDS = 60.0
-STOP_SECONDS = 10.0
-PAUSE_SECONDS = 0.05
 ACCOUNT = "lab"
 PARTITIONS = {"viz": "Default=YES MaxTime=1-00:00:00", "debug": "MaxTime=00:30:00"}
 QOS = {
@@ -44,59 +42,6 @@ class ClusterError(Exception):
 def missing() -> list[str]:
     """The programs that are not installed (Debian packages: group slurm of src/madang/packages.toml)."""
     return [program for program in PROGRAMS if shutil.which(program, path=SEARCH) is None]
-
-
-class Daemon:
-    """One process of the cluster; it may have been started by another process than this one."""
-
-    def __init__(self, folder: Path, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.name = name
-        self.log = folder / "log" / f"{name}.log"
-        self._command = command
-        self._environment = environment
-        self._note = folder / "run" / f"{name}.json"
-        self._child: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                self._command, env=dict(self._environment), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
-        self._note.write_text(json.dumps([self._child.pid, _started(self._child.pid)]))
-
-    @property
-    def pid(self) -> int | None:
-        """None when it does not run."""
-        if self._child is not None and self._child.poll() is not None:
-            return None
-        try:
-            pid, started = json.loads(self._note.read_text())
-        except (OSError, ValueError):
-            return None
-        return pid if started is not None and _started(pid) == started else None
-
-    def send(self, number: signal.Signals) -> None:
-        if (pid := self.pid) is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> None:
-        """Ends it and waits for that; by force when it takes longer."""
-        self.send(signal.SIGCONT)
-        self.send(number)
-        if not _wait(lambda: self.pid is None, seconds):
-            self.send(signal.SIGKILL)
-            _wait(lambda: self.pid is None, seconds)
-        self._note.unlink(missing_ok=True)
-
-    def kill(self) -> None:
-        self.end(signal.SIGKILL)
-
-    @property
-    def last_lines(self) -> str:
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return "\n".join(text.splitlines()[-15:])
 
 
 class Cluster:
@@ -193,7 +138,7 @@ class Cluster:
         with contextlib.suppress(subprocess.TimeoutExpired):
             for user in self.run("squeue", "-h", "-o", "%u", check=False, timeout=5).split():
                 self.run("scancel", "-u", user, check=False, timeout=5)
-            _wait(lambda: not self.run("squeue", "-h", check=False, timeout=5).strip(), seconds)
+            wait(lambda: not self.run("squeue", "-h", check=False, timeout=5).strip(), seconds)
 
     def mend(self) -> None:
         """Continues what was stopped, starts what was killed, and waits until all of it answers."""
@@ -205,18 +150,18 @@ class Cluster:
 
     def kill_node(self, node: str) -> None:
         """As if the node had lost its power: its daemon and all that runs in its jobs are gone at once."""
-        steps = _steps_of(f"{self.folder}/spool-{node}/")
+        steps = steps_of(f"{self.folder}/spool-{node}/")
         self.nodes[node].kill()
         # The steps before what they watch: a slurmstepd that sees its job's end would still tell the controller.
         for pid in steps:
-            _kill(pid)
-        for pid in _carrying(f"SLURMD_NODENAME={node}".encode()):
-            _kill(pid)
+            kill_now(pid)
+        for pid in carrying(f"SLURMD_NODENAME={node}".encode()):
+            kill_now(pid)
 
     def _end_what_is_left(self) -> None:
         for _ in range(3):
-            for pid in _carrying(f"SLURM_CLUSTER_NAME={self.name}".encode()) | _steps_of(f"{self.folder}/"):
-                _kill(pid)
+            for pid in carrying(f"SLURM_CLUSTER_NAME={self.name}".encode()) | steps_of(f"{self.folder}/"):
+                kill_now(pid)
 
     # Talking to it.
 
@@ -282,7 +227,8 @@ class Cluster:
             "SlurmctldPort": str(controller_port),
             "SlurmUser": "slurm",
             "AuthType": "auth/munge",
-            "AuthInfo": f"socket={self.folder}/munge/munge.socket",
+            # A job of a lost node begins again after cred_expire (120 s, if nothing is said).
+            "AuthInfo": f"socket={self.folder}/munge/munge.socket,cred_expire=20",
             "CredType": "cred/munge",
             "StateSaveLocation": f"{self.folder}/state",
             "SlurmdSpoolDir": f"{self.folder}/spool-%n",
@@ -384,7 +330,7 @@ class Cluster:
             ended = daemon.pid is None
             return ended or good()
 
-        if not _wait(done, seconds) or ended:
+        if not wait(done, seconds) or ended:
             raise ClusterError(f"{otherwise}{' (it ended)' if ended else ''}. {daemon.log}:\n{daemon.last_lines}")
 
 
@@ -400,62 +346,3 @@ def free_ports(count: int) -> list[int]:
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         return [int(probe.getsockname()[1]) for probe in probes]
-
-
-def _wait(done: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(PAUSE_SECONDS)
-    return True
-
-
-def _started(pid: int) -> int | None:
-    """When it started (ticks since boot), which tells it from a later process of this pid; None: it does not run."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return int(fields[19]) if fields[0] not in "ZX" else None
-
-
-def _pids() -> Iterable[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
-
-
-def _read(pid: int, what: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/{what}").read_bytes()
-    except OSError:
-        return b""
-
-
-def _carrying(word: bytes) -> set[int]:
-    return {pid for pid in _pids() if word in _read(pid, "environ").split(b"\0")}
-
-
-def _steps_of(spool: str) -> set[int]:
-    """The slurmstepd whose socket lies in that spool. Nothing else tells whose they are: they overwrite their words."""
-    lines = Path("/proc/net/unix").read_text().splitlines()
-    sockets = {f"socket:[{fields[6]}]" for line in lines if (fields := line.split())[-1].startswith(spool)}
-    return {
-        pid
-        for pid in _pids()
-        if b"slurmstepd" in _read(pid, "cmdline")[:100] and not sockets.isdisjoint(_descriptors(pid))
-    }
-
-
-def _descriptors(pid: int) -> set[str]:
-    """What its descriptors are."""
-    found = set()
-    with contextlib.suppress(OSError):
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
-    return found
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import importlib
 import secrets
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 from madang.compute.order import AgentOrder, Resources
@@ -21,17 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 Found = TypeVar("Found")
 
 
-def _load() -> ModuleType:
-    """scripts/ is no package, and the demo runs it without any environment: it is loaded from its file."""
-    spec = importlib.util.spec_from_file_location("slurm_cluster", ROOT / "scripts" / "slurm_cluster.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["slurm_cluster"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-slurm_cluster = _load()
+# scripts/ is no package: the demo runs what is in it before there is any environment.
+sys.path.append(str(ROOT / "scripts"))
+slurm_cluster = importlib.import_module("slurm_cluster")
 # Short, so that what a cluster waits for comes soon.
 QUICK = {"MinJobAge": "10", "SlurmdTimeout": "6", "SlurmctldTimeout": "6", "KillWait": "2", "MessageTimeout": "5"}
 

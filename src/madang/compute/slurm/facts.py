@@ -92,10 +92,10 @@ class Facts:
             reservations=tuple(_reservation(found) for found in await self._slurm.show("reservation")),
         )
 
-    async def address(self, node: str) -> str | None:
-        """Where a node is reached; None: the controller does not know it or does not answer."""
+    async def address(self, node: str, *, answers: bool) -> str | None:
+        """Where a node is reached; None: not known. A controller that is known not to answer now is not asked."""
         address, read_at = self._addresses.get(node, (None, 0.0))
-        if address is not None and time.monotonic() - read_at < self._keep_seconds:
+        if not answers or (address is not None and time.monotonic() - read_at < self._keep_seconds):
             return address
         try:
             found = await self._slurm.node_address(node)

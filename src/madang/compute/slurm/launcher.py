@@ -59,6 +59,7 @@ class SlurmLauncher:
         self._agent: Path | None = None
         self._snapshot: Snapshot | None = None
         self._failing_since: float | None = None  # epoch
+        self._failed_at = 0.0  # when an attempt failed last (monotonic)
         self._refreshing: asyncio.Task[None] | None = None
         self._watched: dict[str, str] = {}  # session: job
         self._submitted: dict[str, tuple[str | None, int, float]] = {}  # session: job, uid, when (monotonic)
@@ -158,6 +159,7 @@ class SlurmLauncher:
             if self._failing_since is None:
                 self._failing_since = clock.now()
                 log.warning("slurm does not answer", detail=error.detail)
+            self._failed_at = time.monotonic()
             self._absent_since.clear()
             return
         if self._failing_since is not None:
@@ -209,14 +211,21 @@ class SlurmLauncher:
             alive=None if silent is not None else True,
             job=job.id,
             node=job.node or None,
-            host=await self._facts.address(job.node) if job.node else None,
+            host=await self._facts.address(job.node, answers=self._failing_since is None) if job.node else None,
             started_at=job.begins,
             ends_at=job.ends,
             silent=silent,
         )
 
     def _is_fresh(self) -> bool:
-        return self._snapshot is not None and time.monotonic() - self._snapshot.taken_at < self._settings.fresh_seconds
+        """Also after an attempt that failed: a silent controller is not waited for once per session."""
+        if self._failing_since is not None:
+            asked_at = self._failed_at
+        elif self._snapshot is not None:
+            asked_at = self._snapshot.taken_at
+        else:
+            return False
+        return time.monotonic() - asked_at < self._settings.fresh_seconds
 
     def _find(self, session: str, number: str | None) -> Job | None:
         """By its number; by its name if nobody has heard that."""
@@ -255,7 +264,9 @@ class SlurmLauncher:
     async def _look_for_absent(self, session: str, number: str | None, silent: float | None) -> Seen:
         """The controller's list does not have it."""
         snapshot = self._snapshot
-        unknown = Seen(alive=None, waiting=Waiting("other"), job=number, silent=silent)
+        # One whose number is known may run, as far as anybody can tell.
+        waiting = Waiting("other") if number is None else None
+        unknown = Seen(alive=None, waiting=waiting, job=number, silent=silent)
         if snapshot is None or self._failing_since is not None or self._is_newer(session, snapshot):
             return unknown
         if number is not None:
@@ -276,6 +287,8 @@ class SlurmLauncher:
     async def _learn_end(self, job: Job) -> Seen:
         end: JobEnd | None = None
         if reasons.job_end(job.state) == "failed":
+            if self._failing_since is not None:
+                return Seen(alive=None, job=job.id, silent=self.silent_since)
             try:
                 end = await self._slurm.ended(job.id)
             except CommandFailed:
