@@ -49,8 +49,21 @@ _PATTERNS = (
     (re.compile(r"^Partition"), "partition_limit"),
     (re.compile(r"^Licenses?"), "licenses"),
 )
-# Who waits for one of these is before nobody.
-NOT_IN_LINE = frozenset({"held", "dependency", "begin_time", "cannot_run", "partition_limit", "reservation"})
+# Who waits for one of these is before nobody: a free node would not help.
+NOT_IN_LINE = frozenset(
+    {
+        "account_limit",
+        "begin_time",
+        "cannot_run",
+        "dependency",
+        "held",
+        "licenses",
+        "partition_limit",
+        "person_limit",
+        "qos_limit",
+        "reservation",
+    }
+)
 
 _ENDS: dict[str, End] = {
     "COMPLETED": "completed",
