@@ -103,7 +103,9 @@ def _found(sight: Sight) -> bool:
 def _decide_launch(session: Session, sight: Sight, now: float, patience: Patience) -> Decision:
     # Whoever was to launch it is gone: in the middle of it, when `launched_at` is set.
     if session.state is State.WAITING and sight.agent is not None and sight.agent.alive is None:
-        return NOTHING  # its answer was lost, and whether it was taken cannot be told yet
+        # Its answer was lost, and whether it was taken cannot be told yet.
+        changes = _unseen(session, sight, now, patience)
+        return Decision(Step.NOTE, "sight", changes) if changes else NOTHING
     begun = max(session.launched_at or session.created_at, sight.heard_at if session.launched_at else 0.0)
     return Decision(Step.LAUNCH) if now - begun > patience.launch else NOTHING
 
