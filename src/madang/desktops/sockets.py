@@ -132,11 +132,12 @@ class Doors:
 
     async def _why(self, session_id: str) -> tuple[int, str]:
         """Why the engine closed: mostly the session is ending, which its agent says a moment later."""
-        for _ in range(10):
-            session = await self._desktops.store.get(session_id)
-            if session is None or session.over or not session.wanted:
-                return SESSION_ENDED, "the desktop is over"
-            await asyncio.sleep(0.1)
+        with contextlib.suppress(MadangError):  # it cannot be told now: whoever comes back hears it
+            for _ in range(10):
+                session = await self._desktops.store.get(session_id)
+                if session is None or session.over or not session.wanted:
+                    return SESSION_ENDED, "the desktop is over"
+                await asyncio.sleep(0.1)
         return ENGINE_LOST, "the desktop does not answer"
 
 
@@ -144,7 +145,11 @@ def agent_socket(desktops: Desktops, links: Links, reports: Reports) -> SocketHa
     """The WebSocket on which agents report; each proves itself by the secret of its session."""
 
     async def serve(web_socket: WebSocket, session_id: str) -> None:
-        session = await desktops.store.get(session_id)
+        try:
+            session = await desktops.store.get(session_id)
+        except MadangError as error:  # the database is away: the agent comes again
+            await web_socket.refuse(error)
+            return
         if session is None:
             await web_socket.refuse(NotFound("There is no such session.", code="session_not_found"))
             return
