@@ -16,7 +16,7 @@ from bench.account import account
 from bench.measures import Plan
 from bench.results import Outcome
 
-MEASURES = ("start", "latency", "proxy", "door", "lists", "idle", "page")
+MEASURES = ("start", "pool", "cluster", "latency", "proxy", "door", "lists", "idle", "crowd", "portals", "page")
 
 
 def main() -> int:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 
 from bench.site import Site
-from madang.compute.order import Pulse, Stage
-from madang.desktops.model import Session, State
+from madang.compute.order import Pulse, Resources, Stage
+from madang.desktops.model import Session, State, Terms
 from madang.desktops.pulses import Pulses
 from madang.desktops.store import Sessions
 from madang.desktops.supervisor import digest
@@ -23,7 +23,7 @@ STAGES = ("request", "agent", "display", "window_manager", "desktop")
 def session(number: int, person: str, name: str, state: State, secret: str = "") -> Session:
     now = time.time() - number
     return Session(
-        id=f"bench{person[:4]}{number:04d}",
+        id=name_of(person, number),
         service="vnc",
         person_id=person,
         person_name=name,
@@ -47,6 +47,34 @@ def session(number: int, person: str, name: str, state: State, secret: str = "")
         stages=tuple(Stage(stage, now, 0.25) for stage in STAGES),
         agent_secret_hash=digest(secret) if secret else None,
         door_key=None,
+    )
+
+
+def name_of(person: str, number: int) -> str:
+    """The id of the session of that number."""
+    return f"bench{person[:4]}{number:04d}"
+
+
+def waiting(number: int, person: str, account: str, job: str) -> Session:
+    """One that waits in a scheduler's queue as that job."""
+    return Session(
+        id=name_of(person, number),
+        service="vnc",
+        person_id=person,
+        person_name="admin",
+        account=account,
+        name=f"Desktop {number}",
+        launcher="slurm",
+        state=State.WAITING,
+        width=1440,
+        height=900,
+        time_limit_seconds=3600,
+        created_at=time.time(),
+        launched_at=time.time(),
+        job=job,
+        folder=f"/tmp/madang-{number}",
+        terms=Terms(Resources(time_limit_seconds=3600), longest_seconds=3600),
+        stages=(Stage("request", time.time(), 0.1), Stage("queue", time.time())),
     )
 
 

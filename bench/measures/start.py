@@ -42,7 +42,7 @@ def measure(plan: Plan) -> list[Row]:
         with chromium() as browser:
             page = page_of(browser, site)
             for _ in range(1 + plan.times(12, 2)):
-                clicks.append(_click(page, site))
+                clicks.append(click(page, site))
                 peer = PeerDesktop(plan.user)
                 alone.append((peer.mapped, peer.painted))
                 peer.close()
@@ -75,7 +75,7 @@ def _parts_rows(clicks: list[Click]) -> list[Row]:
     ]
 
 
-def _click(page: Page, site: Site) -> Click:
+def click(page: Page, site: Site) -> Click:
     """One new desktop by the page; ended again."""
     page.goto(f"{site.url}/desktops")
     button = page.locator(BUTTONS).first
