@@ -36,7 +36,7 @@ class Snapshot:
         lines: dict[str, int] = {}
         positions: dict[str, int] = {}
         waiting = [job for job in self.jobs.values() if job.waits and waiting_reason(job.reason) not in NOT_IN_LINE]
-        waiting.sort(key=lambda job: (-job.priority, job.submitted or 0.0, _number(job))))
+        waiting.sort(key=lambda job: (-job.priority, job.submitted or 0.0, _number(job)))
         for job in waiting:
             for partition in job.partitions.split(","):
                 lines[partition] = position = lines.get(partition, 0) + 1
