@@ -60,6 +60,7 @@ class RedisLive:
         self._handlers: list[Handler] = []
         self._gap_handlers: list[GapHandler] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
         self._broken = False
         self._unsent = False  # messages were lost that others wait for
         self._cleaned = time.monotonic()
@@ -77,6 +78,7 @@ class RedisLive:
             await pause(self._settings.seconds, listening)
 
     async def stop(self) -> None:
+        self._stopped = True  # a cancellation may get lost in what redis-py does with its connections
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -184,14 +186,16 @@ class RedisLive:
             self._begin(self._recover())
 
     async def _recover(self) -> None:
-        while True:
+        while not self._stopped:
             await asyncio.sleep(self._settings.retry_seconds)
             with contextlib.suppress(RedisError, OSError):
                 # New connections: by the old ones a master that was replaced would be asked again.
                 await self._client.connection_pool.disconnect(inuse_connections=False)
                 async with asyncio.timeout(self._settings.seconds):
                     await self._probe()
-                break
+                return await self._found()
+
+    async def _found(self) -> None:
         self._broken = False
         log.info("live state can be used again", url=self._settings.url)
         if self._unsent:
@@ -217,7 +221,7 @@ class RedisLive:
 
     async def _listen(self, listening: asyncio.Event) -> None:
         missed = False
-        while True:
+        while not self._stopped:
             with contextlib.suppress(RedisError, OSError):
                 async with contextlib.aclosing(self._client.pubsub()) as pubsub:
                     async with asyncio.timeout(self._settings.seconds):
@@ -233,7 +237,7 @@ class RedisLive:
     async def _hear(self, pubsub: PubSub) -> None:
         """Until the connection is lost, also when its other side is gone without a word."""
         quiet = False
-        while True:
+        while not self._stopped:
             wait = self._settings.seconds if quiet else self._settings.tell_seconds
             said = await pubsub.get_message(timeout=wait)
             if said is None and quiet:

@@ -1,7 +1,9 @@
 """Live state in a real Redis: it does what every kind does, takes only what is its own, and keeps nothing for ever."""
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ from madang.kernel.live_redis import RedisLive, redis_live
 from madang.kernel.settings import load
 from madang.services import sections
 from tests.support.live_behaviour import *  # noqa: F403  (the tests that the embedded one has to pass, too)
-from tests.support.redis import RedisServer, redis_server
+from tests.support.redis import RedisServer, free_port, redis_server
 
 QUICKER = 20  # times as fast as it says: time cannot be made to pass in Redis
 PASSWORD = "S3cret-of-Redis"
@@ -101,6 +103,62 @@ async def test_a_password_comes_from_its_file_and_is_said_nowhere(tmp_path, capl
         await refused.stop()
     said = capsys.readouterr()
     assert PASSWORD not in f"{caught.value.problem()}{caplog.text}{said.out}{said.err}{settings}"
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """Of 127.0.0.1, signed by itself: certificate and key."""
+    made, key = folder / f"{name}.crt", folder / f"{name}.key"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", made),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return made, key
+
+
+async def test_over_tls_redis_has_to_show_the_certificate_that_is_expected(tmp_path: Path):
+    (made, key), (another, _) = certificate(tmp_path, "redis"), certificate(tmp_path, "another")
+    port = free_port()
+    tls = (f"tls-port {port}", f"tls-cert-file {made}", f"tls-key-file {key}", "tls-auth-clients no")
+    with redis_server(*tls):
+        for expected, ca_file in ((True, made), (False, another), (False, "")):
+            state = redis_live(LiveSettings(url=f"rediss://127.0.0.1:{port}/0", ca_file=str(ca_file)))
+            await state.start()
+            await state.put("key", "value", 60)
+            assert (await state.get("key") == "value", state.reachable) == (expected, expected)
+            await state.stop()
+
+
+async def test_sentinels_and_redis_have_passwords_of_their_own(tmp_path: Path):
+    (tmp_path / "redis").write_text("for-redis")
+    (tmp_path / "sentinel").write_text("for-sentinels")
+    with redis_server("requirepass for-redis") as server:
+        sentinel = RedisServer(
+            tmp_path,
+            "sentinel",
+            "requirepass for-sentinels",
+            f"sentinel monitor madang 127.0.0.1 {server.port} 1",
+            "sentinel auth-pass madang for-redis",
+            sentinel=True,
+        )
+        try:
+            sentinel.start()
+            for given, expected in (("sentinel", True), ("redis", False)):
+                settings = LiveSettings(
+                    url=f"sentinel://{sentinel.address}/madang",
+                    password_file=str(tmp_path / "redis"),
+                    sentinel_password_file=str(tmp_path / given),
+                )
+                state = redis_live(settings)
+                await state.start()
+                await state.put("key", "value", 60)
+                assert (await state.get("key") == "value") is expected
+                await state.stop()
+        finally:
+            sentinel.kill()
 
 
 @pytest.mark.parametrize(
