@@ -134,11 +134,13 @@ async def test_a_full_disk_at_the_first_start_leaves_nothing_half_made(small_dis
     file = small_disk.folder / "madang.sqlite3"
     with (small_disk.folder / "nearly").open("wb") as nearly:
         nearly.write(bytes(2 * 1024 * 1024 - 100_000))  # room for a beginning only
+    database = Database(file, DatabaseSettings())
     with pytest.raises(Unavailable) as caught:
-        await upgrade(file)
+        await upgrade(database)
     assert str(file) in caught.value.detail
     (small_disk.folder / "nearly").unlink()
-    await upgrade(file)
+    await upgrade(database)
+    await database.close()
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
