@@ -16,7 +16,7 @@ MAIN = """{user}daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 worker_processes auto;
-events {{ worker_connections 2048; }}
+events {{ worker_connections 512; }}
 http {{
     access_log off;
     client_body_temp_path {folder}/bodies;

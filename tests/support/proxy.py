@@ -20,7 +20,7 @@ MAIN = """{user}daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
 worker_processes 2;
-events {{ worker_connections 2048; }}
+events {{ worker_connections 512; }}
 http {{
     access_log off;
     types {{ }}
