@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from madang.cli.client import PortalClient
 from madang.cli.ground import out
+from madang.kernel.errors import NotFound
 
 app = typer.Typer(help="Desktops: list, start, open, end.", no_args_is_help=True)
 
@@ -28,21 +31,21 @@ def list_desktops(
     if not found:
         out.print("No desktops. `madang desktops start` starts one.")
         return
-    table = Table("id", "name", "state", "owner", "node", "memory", "since")
+    table = Table("id", "name", "state", "owner", "preset", "node", "job", "memory", "since", "ends", "notes")
     for session in found:
-        state = "unknown" if session["unknown_since"] else session["state"]
-        memory = (session["pulse"] or {}).get("memory_bytes")
-        shown = f"{memory / 1e6:.0f} MB" if memory else ""
-        table.add_row(
-            session["id"],
-            session["name"],
-            state,
-            session["owner"]["name"],
-            session["node"],
-            shown,
-            session["created_at"],
-        )
+        table.add_row(*map(Text, _row(session)))
     out.print(table)
+
+
+def _row(session: dict[str, Any]) -> Iterator[str]:
+    state = "unknown" if session["unknown_since"] else session["state"]
+    if session["waiting"]:
+        state = f"{state} ({session['waiting']['reason']})"
+    memory = (session["pulse"] or {}).get("memory_bytes")
+    yield from (session["id"], session["name"], state, session["owner"]["name"])
+    yield from ((session["preset"] or {}).get("name", ""), session["node"] or "", session["job"] or "")
+    yield from (f"{memory / 1e6:.0f} MB" if memory else "", session["created_at"], session["ends_at"] or "")
+    yield session["notes"].partition("\n")[0][:40]
 
 
 @app.command()
@@ -50,10 +53,13 @@ def start(
     name: Annotated[str, typer.Option(help="What to call it.")] = "",
     size: Annotated[str, typer.Option(help="Width and height, as in 1440x900.")] = "",
     hours: Annotated[float | None, typer.Option(min=0.02, help="It ends after so many hours.")] = None,
+    preset: Annotated[str, typer.Option(help="Name of a preset; default: what was chosen last.")] = "",
+    notes: Annotated[str, typer.Option(help="What it is for.")] = "",
+    count: Annotated[int, typer.Option(min=1, max=10, help="So many at once.")] = 1,
     wait: Annotated[bool, typer.Option(help="Wait until it is ready.")] = True,
 ) -> None:
-    """Start a desktop."""
-    wish: dict[str, Any] = {"name": name}
+    """Start a desktop, or several."""
+    wish: dict[str, Any] = {"name": name, "notes": notes, "count": count}
     if size:
         width, _, height = size.lower().partition("x")
         if not (width.isdecimal() and height.isdecimal()):
@@ -62,12 +68,25 @@ def start(
     if hours is not None:
         wish["time_limit_seconds"] = round(hours * 3600)
     with PortalClient() as client:
-        session = client.post("/api/vnc/sessions", json=wish)
-        out.print(f"Desktop {session['id']} asked for.")
-        if wait:
+        if preset:
+            wish["preset"] = _preset_id(client, preset)
+        made = client.post("/api/vnc/sessions", json=wish)
+        made = made if isinstance(made, list) else [made]
+        if len(made) < count:
+            out.print(f"There was room for {len(made)} of {count}.")
+        for session in made:
+            out.print(f"Desktop {session['id']} asked for.")
+            if not wait:
+                out.print(f"  {client.url}/desktops/{session['id']}", soft_wrap=True)
+        for session in made if wait else ():
             _wait(client, session["id"])
-        else:
-            out.print(f"  {client.url}/desktops/{session['id']}", soft_wrap=True)
+
+
+def _preset_id(client: PortalClient, name: str) -> str:
+    for preset in client.get("/api/vnc/presets"):
+        if name in (preset["name"], preset["id"]):
+            return str(preset["id"])
+    raise NotFound(f"There is no preset {name!r} for you.", hint="madang presets list")
 
 
 def _wait(client: PortalClient, session_id: str) -> None:
@@ -99,8 +118,14 @@ def open_desktop(session_id: Id) -> None:
 
 
 @app.command()
-def end(session_id: Id) -> None:
+def end(
+    session_id: Id,
+    message: Annotated[str, typer.Option(help="What its person is told (operators: of anybody's desktop).")] = "",
+) -> None:
     """End a desktop; one that is over is removed from the list."""
     with PortalClient() as client:
-        ending = client.delete(f"/api/vnc/sessions/{session_id}")
+        if message:
+            ending = client.post(f"/api/vnc/sessions/{session_id}/end", json={"message": message})
+        else:
+            ending = client.delete(f"/api/vnc/sessions/{session_id}")
     out.print("Ending." if ending else "Removed from the list.")

@@ -21,11 +21,14 @@ app = typer.Typer(
 
 def run() -> None:
     """The entry point. Groups are mounted here so that each command loads only what it needs."""
-    from madang.cli import deploy, desktops, ground, inside, people, site
+    from madang.cli import deploy, desktops, ground, inside, lifetime, operators, people, presets, sharing, site
 
     app.add_typer(people.app, name="people")
-    inside.mount(desktops.app)
+    for room in (lifetime, sharing, inside):
+        room.mount(desktops.app)
     app.add_typer(desktops.app, name="desktops")
+    app.add_typer(presets.app, name="presets")
+    operators.mount(app)
     app.add_typer(deploy.app, name="deploy")
     site.mount(app)
     try:
