@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,8 @@ class Portal:
     def __init__(self) -> None:
         self.port = 0
         self.says_bye = True
+        self.says_hello = False
+        self.tls: ssl.SSLContext | None = None
         self.refusal: tuple[int, str] | None = None  # status and content type for whoever knocks
         self.authorizations: set[str | None] = set()
         self.connected_at: dict[str, float] = {}
@@ -30,10 +33,10 @@ class Portal:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        self._server = await serve(self._hear, "127.0.0.1", self.port, process_request=self._judge)
+        self._server = await serve(self._hear, "127.0.0.1", self.port, process_request=self._judge, ssl=self.tls)
         self.port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def stop(self) -> None:
@@ -79,6 +82,8 @@ class Portal:
         session = connection.request.path.rpartition("/")[2]
         self._connections[session] = connection
         self.connected_at[session] = time.time()
+        if self.says_hello:
+            await connection.send(json.dumps({"do": "hello", "now": time.time()}))
         async for text in connection:
             report = json.loads(text)
             async with self._news:

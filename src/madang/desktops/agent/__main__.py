@@ -60,7 +60,11 @@ def _began() -> float:
     process = processes.look(os.getpid())
     if process is None:
         return time.time()
-    return time.time() - max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - process.started * processes.TICK)
+    try:
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return time.time()
+    return time.time() - max(0.0, uptime - process.started * processes.TICK)
 
 
 if __name__ == "__main__":
