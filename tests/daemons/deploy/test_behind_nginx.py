@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -141,3 +142,20 @@ def test_the_command_line(whole: Site) -> None:
     done = whole.one.cli("desktops", "list", check=False, **mine)
     assert done.returncode == 1
     assert "not trusted" in done.stderr and "SSL_CERT_FILE" in done.stderr and "MADANG_URL" in done.stderr
+
+
+def test_an_upload_reaches_the_portal_while_it_is_sent(whole: Site) -> None:
+    """nginx keeps nothing of it: the portal answers long before the end, as nobody has this desktop."""
+    token = whole.one.token_for("kim")
+    head = (
+        "PUT /api/vnc/sessions/nothing/files/content?folder=&name=a HTTP/1.1\r\n"
+        f"Host: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: 500000000\r\n\r\n"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", whole.proxy.port), timeout=10) as plain,
+        whole.proxy.trust.wrap_socket(plain, server_hostname="127.0.0.1") as sending,
+    ):
+        sending.sendall(head.encode() + b"a" * 500_000)
+        answer = sending.recv(1000).decode()
+    assert answer.startswith("HTTP/1.1 40"), answer
+    assert not [path for path in (whole.proxy.folder / "bodies").rglob("*") if path.is_file()]
