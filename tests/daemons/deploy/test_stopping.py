@@ -14,7 +14,7 @@ import pytest
 from tests.support.portal import PortalProcess
 from tests.support.waiting import eventually
 
-DRAIN_SECONDS = 2.0
+DRAIN_SECONDS = 4.0
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def test_proxies_are_told_before_the_end(draining: PortalProcess) -> None:
         assert "connection" not in client.get("/ready").headers
         began = time.monotonic()
         draining.signal(signal.SIGTERM)
-        answer = eventually(lambda: no(client), 1, "/ready still says yes")
+        answer = eventually(lambda: no(client), 3, "/ready still says yes")
         assert "about to stop" in answer.json()["reasons"][0]
         # It serves on, and gives up the connections that proxies keep.
         answer = client.get("/health")
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         assert draining.process is not None and draining.process.wait(10) == 0
-    assert DRAIN_SECONDS <= time.monotonic() - began < DRAIN_SECONDS + 3
+    assert DRAIN_SECONDS <= time.monotonic() - began < DRAIN_SECONDS + 5
 
 
 def no(client: httpx.Client) -> httpx.Response | None:
@@ -45,10 +45,10 @@ def no(client: httpx.Client) -> httpx.Response | None:
 def test_a_second_signal_ends_the_wait(draining: PortalProcess) -> None:
     with httpx.Client(base_url=draining.url, trust_env=False) as client:
         draining.signal(signal.SIGTERM)
-        eventually(lambda: no(client), 1, "/ready still says yes")
+        eventually(lambda: no(client), 2, "/ready still says yes")
     began = time.monotonic()
     assert draining.stop() == 0
-    assert time.monotonic() - began < DRAIN_SECONDS - 0.2
+    assert time.monotonic() - began < DRAIN_SECONDS - 2
 
 
 def test_systemd_hears_how_it_goes(tmp_path: Path) -> None:
