@@ -31,9 +31,11 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.fixture
-def settings(server: Server) -> DatabaseSettings:
+def settings(server: Server) -> Iterator[DatabaseSettings]:
     """Of a new, empty database."""
-    return settings_of(server, server.new_database())
+    name = server.new_database()
+    yield settings_of(server, name)
+    server.drop(name)
 
 
 def settings_of(server: Server, name: str) -> DatabaseSettings:
