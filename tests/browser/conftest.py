@@ -57,7 +57,8 @@ def accounts() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def site(accounts: None) -> Iterator[Site]:
     """One portal for all tests that leave it as it is. A locked name is free again after nine seconds."""
-    with Site(IDENTITY_LOCK_MINUTES="0.15", VNC_SESSIONS_PER_PERSON="6") as site:
+    allowed = {"VNC_SESSIONS_PER_PERSON": "6", "VNC_SHARE_GUESTS": "true", "VNC_LARGEST_UPLOAD_BYTES": "40000000"}
+    with Site(IDENTITY_LOCK_MINUTES="0.15", **allowed) as site:
         assert site.boss
         yield site
 
