@@ -99,7 +99,7 @@ async def _tell(web_socket: WebSocket, listener: Listener, visitor: Visitor) -> 
                 return
             continue
         # The event's data is a JSON object already: the name goes in front.
-        await web_socket.send_text(
-            f'{{"type":{msgspec.json.encode(event.name).decode()},{bytes(event.data)[1:].decode()}'
-        )
+        rest = bytes(event.data)[1:].decode()
+        comma = "" if rest == "}" else ","
+        await web_socket.send_text(f'{{"type":{msgspec.json.encode(event.name).decode()}{comma}{rest}')
     await web_socket.close(TRY_AGAIN, "too slow: read everything anew")
