@@ -152,12 +152,12 @@ class SlurmLauncher:
         await asyncio.shield(self._refreshing)
 
     async def _refresh(self) -> None:
-        asked_at = time.monotonic()
+        asked_at, since = time.monotonic(), clock.now()
         try:
             snapshot = Snapshot(await self._slurm.queue(), asked_at)
         except CommandFailed as error:
             if self._failing_since is None:
-                self._failing_since = clock.now()
+                self._failing_since = since
                 log.warning("slurm does not answer", detail=error.detail)
             self._failed_at = time.monotonic()
             self._absent_since.clear()
