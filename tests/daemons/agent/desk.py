@@ -196,7 +196,8 @@ class Desk:
 
     async def sweep(self) -> bool:
         display = next((report["display"] for report in reversed(self.reports) if report["display"]), None)
-        return await self.site.launcher.sweep(self.session, self.order.account, self.folder, display, self.placement)
+        placement = getattr(self, "placement", None)  # it may not have come that far
+        return await self.site.launcher.sweep(self.session, self.order.account, self.folder, display, placement)
 
 
 def arguments(pid: int) -> list[str]:

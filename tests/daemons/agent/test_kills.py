@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemons.agent.desk import Desk, Site, eventually
+from tests.daemons.agent.desk import Desk, Site, arguments, eventually
 
 Start = Callable[..., Awaitable[Desk]]
 
@@ -124,6 +125,20 @@ async def test_message_bus_killed(desk: Desk) -> None:
     desk.kill(desk.pid_of("dbus-daemon"))
     failure = await desk.until_failed()
     assert failure["code"] == "desktop_lost"
+    await desk.until_gone()
+    await desk.assert_nothing_left()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.3, 0.8])
+async def test_message_bus_killed_in_the_first_second(start: Start, after: float) -> None:
+    desk = await start()
+    await desk.until("ready")
+    await asyncio.sleep(after)
+    # Beside the bus itself there are processes of its name that start services for it.
+    bus = next(pid for pid in desk.processes() if "--nofork" in arguments(pid))
+    desk.kill(bus)
+    failure = await desk.until_failed(5)
+    assert failure["code"] == "desktop_lost" and "message bus" in failure["detail"]
     await desk.until_gone()
     await desk.assert_nothing_left()
 

@@ -279,15 +279,15 @@ class Life:
     async def _judge(self, display: int, desktop: int, bus: int) -> None:
         """What one of the pieces' exit means. A display takes the others with it, and so does being asked to end."""
         await asyncio.sleep(_JUDGE_SECONDS)
-        status = self._exits.get(desktop)
         if display in self._exits:
             self._fail(failures.display_lost(f"Xvnc {_told(self._exits[display])}."))
-        elif status == 0:
-            self._stop("logged_out")
-        elif status is not None:
-            self._fail(failures.desktop_lost(f"xfce4-session {_told(status)}."))
-        else:
+        elif bus in self._exits:
+            # Nothing but the end of a session ends the bus, and the session manager may leave in good order without it.
             self._fail(failures.desktop_lost(f"The session's message bus {_told(self._exits[bus])}."))
+        elif self._exits.get(desktop) == 0:
+            self._stop("logged_out")
+        else:
+            self._fail(failures.desktop_lost(f"xfce4-session {_told(self._exits[desktop])}."))
 
     async def _beat(self) -> None:
         """The heartbeat: a pulse and a report; and the time limit, to the second."""
