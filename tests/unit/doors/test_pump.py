@@ -4,12 +4,16 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 
 import pytest
 import uvloop
 
+from madang.desktops.agent import certificate
 from madang.doors.pump import End, _to_browser, pump
+from madang.doors.view_only import ViewOnly
+from madang.doors.wires import TlsWire, client_context
 from madang.kernel.sockets import WebSocket
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
@@ -285,3 +289,69 @@ async def test_an_engine_that_never_pauses_does_not_keep_others_waiting(event_lo
         turns += 1
     assert await carrying is End.ENGINE
     assert turns >= 50
+
+
+async def test_a_browser_that_says_what_it_may_not_is_let_go(event_loop_policy):
+    near, far = socket.socketpair()
+    far.setblocking(False)
+    browser = Browser()
+    carrying = asyncio.create_task(pump(browser.web_socket, near, Counted(), ViewOnly()))
+    browser.say(b"RFB 003.008\n\x01\x00")
+    browser.say(b"\x05\x00\x00\x01\x00\x01")  # the pointer: goes nowhere
+    browser.say(b"\x03\x00" + bytes(8))
+    async with asyncio.timeout(SECONDS):
+        said = b""
+        while not said.endswith(b"\x03\x00" + bytes(8)):
+            said += await asyncio.get_running_loop().sock_recv(far, 4096)
+        assert said.startswith(b"RFB 003.008\n\x01\x01\x02")
+        browser.say(b"\x99")
+        assert await carrying is End.FILTER
+        assert await asyncio.get_running_loop().sock_recv(far, 10) == b""
+    far.close()
+
+
+async def test_a_large_frame_is_filtered_with_others_turns_in_between(event_loop_policy):
+    near, far = socket.socketpair()
+    browser, turns = Browser(), 0
+    carrying = asyncio.create_task(pump(browser.web_socket, near, Counted(), ViewOnly()))
+    browser.say(b"RFB 003.008\n\x01\x00" + b"\x05\x00\x00\x01\x00\x01" * 200_000 + b"\x99")
+    while not carrying.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert await carrying is End.FILTER
+    assert turns > 50
+    far.close()
+
+
+@pytest.fixture(scope="module")
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    key, end, pem = certificate._pems(("localhost",)).partition(certificate._KEY_END)
+    return certificate._context(key + end, pem), client_context()
+
+
+async def test_through_tls(event_loop_policy, contexts):
+    near, far = socket.socketpair()
+    agent, portal = TlsWire(far, contexts[0], server=True), TlsWire(near, contexts[1])
+    await asyncio.wait_for(asyncio.gather(agent.handshake(), portal.handshake()), SECONDS)
+    browser, counted = Browser(), Counted()
+    carrying = asyncio.create_task(pump(browser.web_socket, portal, counted))
+    data = os.urandom(3_000_000)
+    browser.takes.clear()  # does not read for a while
+    sending = asyncio.create_task(agent.send_all(data))
+    await asyncio.sleep(0.2)
+    assert not sending.done()
+    browser.takes.set()
+    async with asyncio.timeout(SECONDS):
+        await sending
+        while len(browser.got) < len(data):
+            await asyncio.sleep(0.001)
+        assert bytes(browser.got) == data and counted.sent == len(data)
+        browser.say(data)
+        got = bytearray()
+        room = bytearray(100_000)
+        while len(got) < len(data):
+            got += room[: await agent.receive_into(room)]
+        assert got == data
+        agent.close()
+        assert await carrying is End.ENGINE
+    assert portal.socket.fileno() == -1
