@@ -46,6 +46,7 @@ class Offers(msgspec.Struct, frozen=True):
     share_guests: bool
     share_seconds_most: int
     largest_upload_bytes: int
+    idle_warning_seconds: float
 
 
 class Options(msgspec.Struct):
@@ -64,6 +65,7 @@ class Options(msgspec.Struct):
     share_guests: bool
     share_seconds_most: int
     largest_upload_bytes: int
+    idle_warning_seconds: float  # before the stop of an idle desktop; half of its idle time when that is shorter
 
 
 def options_routes(
@@ -87,6 +89,7 @@ def options_routes(
             share_guests=offers.share_guests,
             share_seconds_most=offers.share_seconds_most,
             largest_upload_bytes=offers.largest_upload_bytes,
+            idle_warning_seconds=offers.idle_warning_seconds,
         )
 
     return (options,)

@@ -196,16 +196,20 @@ def idle_stops_at(session: Session, idle_since: float | None, patience: Patience
     quiet = max(idle_since, session.kept_at or 0.0, session.ready_at or 0.0)
     stops_at = quiet + session.terms.idle_stop_seconds
     if session.idle_warned_at is not None:  # whoever was away gets the whole warning
-        stops_at = max(stops_at, session.idle_warned_at + min(patience.idle_warning, session.terms.idle_stop_seconds))
+        stops_at = max(stops_at, session.idle_warned_at + idle_warning(session.terms.idle_stop_seconds, patience))
     return stops_at
+
+
+def idle_warning(idle_stop_seconds: float, patience: Patience) -> float:
+    """How long before the stop of an idle session its person is warned."""
+    return min(patience.idle_warning, idle_stop_seconds / 2)
 
 
 def _decide_idle(session: Session, sight: Sight, now: float, patience: Patience) -> Decision:
     stops_at = idle_stops_at(session, sight.idle_since, patience)
     if stops_at is None or session.terms is None or session.pooled_until is not None:
         return NOTHING
-    warning = min(patience.idle_warning, session.terms.idle_stop_seconds / 2)
-    near = now >= stops_at - warning
+    near = now >= stops_at - idle_warning(session.terms.idle_stop_seconds, patience)
     if session.idle_warned_at is None:
         return Decision(Step.NOTE, "idle_warning", {"idle_warned_at": now}) if near else NOTHING
     if not near:

@@ -378,6 +378,16 @@ def test_an_idle_desktop_is_warned_kept_or_stopped():
     assert decide(told, moved, T0 + 901, PATIENCE).changes == {"idle_warned_at": None}
 
 
+def test_a_short_idle_time_is_warned_of_once():
+    terms = Terms(Resources(time_limit_seconds=3600), longest_seconds=7200, idle_stop_seconds=60)
+    told = ready(terms=terms, ready_at=T0, idle_warned_at=T0 + 31)
+    for second in (32, 45, 60):
+        sight = Sight(T0 + second, True, idle_since=T0)
+        assert decide(told, sight, T0 + second, PATIENCE).step is Step.NOTHING
+    over = Sight(T0 + 62, True, idle_since=T0)
+    assert decide(told, over, T0 + 62, PATIENCE) == rules.Decision(Step.ASK_TO_END, "idle")
+
+
 def test_one_of_the_pool_is_not_stopped_for_idleness():
     assert decide(idle(pooled_until=T0 + 9999), Sight(T0 + 3000, True, idle_since=T0), T0 + 3000, PATIENCE).why == ""
 

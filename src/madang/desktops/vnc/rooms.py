@@ -69,7 +69,12 @@ def rooms_of(ground: Ground, desktops: Desktops, sign_on: SignOn, missing: Calla
         recent_days=settings.pool_recent_days,
         pause_seconds=settings.pool_pause_seconds,
     )
-    offers = Offers(settings.share_guests, round(settings.share_hours_most * 3600), settings.largest_upload_bytes)
+    offers = Offers(
+        share_guests=settings.share_guests,
+        share_seconds_most=round(settings.share_hours_most * 3600),
+        largest_upload_bytes=settings.largest_upload_bytes,
+        idle_warning_seconds=settings.idle_warning_seconds,
+    )
 
     async def stop() -> None:
         await watchers.stop()
