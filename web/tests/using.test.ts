@@ -80,6 +80,10 @@ describe('the time of a desktop', () => {
     const idle = { idle_warned_at: at, idle_stop_seconds: 600, kept_at: later(60) };
     expect(idleStopsAt(session('a', { idle_stop_seconds: 600 }))).toBeNull();
     expect(idleStopsAt(session('a', idle))).toBe(Date.parse(later(660)));
+    // Whoever comes late gets the whole warning.
+    const late = { idle_warned_at: later(1000), idle_stop_seconds: 600 };
+    expect(idleStopsAt(session('a', late))).toBe(Date.parse(later(1300)));
+    expect(idleStopsAt(session('a', late), 60)).toBe(Date.parse(later(1060)));
   });
 });
 

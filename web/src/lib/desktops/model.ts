@@ -23,9 +23,8 @@ export interface Pulse {
   width: number | null;
   height: number | null;
   viewers: number | null;
-  /** Since when there was neither input nor work, and when that will stop it; null: not known, not in sight. */
+  /** Since when there was neither input nor work; null: not known. */
   idle_since?: string | null;
-  idle_stops_at?: string | null;
 }
 
 /** What a queued session waits for; `reason` is one of those of the words, `said` the scheduler's own word. */
@@ -143,6 +142,8 @@ export interface Options {
   share_guests?: boolean;
   share_seconds_most?: number;
   largest_upload_bytes?: number;
+  /** Before the stop of an idle desktop; half of its idle time when that is shorter. */
+  idle_warning_seconds?: number;
 }
 
 /** What this person chose last. */

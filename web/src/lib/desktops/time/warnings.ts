@@ -16,11 +16,12 @@ export function secondsLeft(session: Session | undefined, now: number): number |
   return session?.ends_at ? (Date.parse(session.ends_at) - now) / 1000 : null;
 }
 
-/** When it is stopped for being idle, once it was warned of; null while that is not in sight. */
-export function idleStopsAt(session: Session): number | null {
+/** When it is stopped for being idle, once it was warned of; null while that is not in sight. As the portal's rules. */
+export function idleStopsAt(session: Session, warning = 300): number | null {
   if (!session.idle_warned_at || session.state !== 'ready') return null;
-  const said = session.pulse?.idle_stops_at;
-  if (said) return Date.parse(said);
+  const stop = session.idle_stop_seconds * 1000;
   const times = [session.pulse?.idle_since, session.kept_at, session.ready_at].filter((at): at is string => Boolean(at));
-  return times.length ? Math.max(...times.map((at) => Date.parse(at))) + session.idle_stop_seconds * 1000 : null;
+  // Whoever was away gets the whole warning.
+  const warned = Date.parse(session.idle_warned_at) + Math.min(warning * 1000, stop / 2);
+  return Math.max(warned, ...times.map((at) => Date.parse(at) + stop));
 }
