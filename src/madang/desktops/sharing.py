@@ -16,7 +16,9 @@ from madang.desktops.share import LONGEST_NAME, Pass, Share, signed
 from madang.desktops.share_store import Shares
 from madang.doors.open_doors import Mode
 from madang.doors.watchers import Closing, Watcher, Watchers
+from madang.identity.attempts import network_of
 from madang.identity.cookies import digest, new_secret
+from madang.identity.counting import Counting
 from madang.identity.model import Actor, Visitor, actor_of
 from madang.identity.records import new_id
 from madang.kernel import clock
@@ -64,6 +66,7 @@ class Sharing:
         self.store = Shares(ground.database, desktops.service, desktops.audit)
         self.watchers = watchers
         self._ground = ground
+        self._counting = Counting(ground.live)
         self._desktops = desktops
         self._telling: set[asyncio.Task[None]] = set()
         watchers.changed.append(self._somebody_came_or_went)
@@ -124,11 +127,10 @@ class Sharing:
 
     async def enter(self, token: str, visitor: Visitor | None, name: str, address: str) -> Entered:
         """Show a link. Raises NotFound `share_invalid`, NotSignedIn `sign_in_needed`, TooManyAttempts."""
-        await self._refuse_many(address)
         share = await self.store.by_token(digest(token)) if len(token) <= LONGEST_TOKEN else None
         session = await self._desktops.store.get(share.session_id) if share and share.holds(clock.now()) else None
         if share is None or session is None:
-            await self._count_failure(address)
+            await self._refuse_many(address)
             raise NotFound(
                 "This link is not good (any more).",
                 code="share_invalid",
@@ -154,17 +156,13 @@ class Sharing:
         return share if share and share.session_id == session_id and share.holds(clock.now()) else None
 
     async def _refuse_many(self, address: str) -> None:
-        until = await self._ground.live.get(f"{self._key(address)}:until")
-        if until is not None and (wait := float(until) - clock.now()) > 0:
-            raise TooManyAttempts("Too many links that are not good.", hint="Wait a while.", retry_after=wait)
-
-    async def _count_failure(self, address: str) -> None:
-        key = self._key(address)
-        if await self._ground.live.count(key, ATTEMPTS_SECONDS) >= self.rules.attempts:
-            await self._ground.live.put(f"{key}:until", clock.now() + ATTEMPTS_SECONDS, ATTEMPTS_SECONDS)
-
-    def _key(self, address: str) -> str:
-        return f"share:{self._desktops.service}:{hashlib.sha256(address.encode()).hexdigest()[:32]}"
+        """Count a wrong link. A good one is never refused: a whole class may come from one address."""
+        network = hashlib.sha256(network_of(address).encode()).hexdigest()[:32]
+        key = f"share:{self._desktops.service}:{network}"
+        if await self._counting.count(key, ATTEMPTS_SECONDS) > self.rules.attempts:
+            raise TooManyAttempts(
+                "Too many links that are not good.", hint="Wait a while.", retry_after=ATTEMPTS_SECONDS
+            )
 
     # Operators who ask to look.
 

@@ -63,14 +63,15 @@ class Attempts:
 
 def _keys(name: str, address: str) -> tuple[str, str]:
     # Hashed: a name may be anything, and now and then it is a password typed into the wrong field.
-    return f"name:{_digest(name)}", f"address:{_digest(_network(address))}"
+    return f"name:{_digest(name)}", f"address:{_digest(network_of(address))}"
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """What counts as one address: of IPv6, a whole network."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
