@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
+from madang.desktops.consent import Consent
 from madang.desktops.model import Session
 from madang.desktops.service import Desktops
 from madang.desktops.share import Pass, Share, find_cookie, opened
@@ -36,11 +37,12 @@ class Right(msgspec.Struct, frozen=True):
 class Rights:
     """The rights to one service's doors."""
 
-    def __init__(self, ground: Ground, desktops: Desktops, sign_on: SignOn, sharing: Sharing) -> None:
+    def __init__(self, ground: Ground, desktops: Desktops, sign_on: SignOn, sharing: Sharing, consent: Consent) -> None:
         self._ground = ground
         self._desktops = desktops
         self._sign_on = sign_on
         self._sharing = sharing
+        self._consent = consent
         self._people = People(ground)
 
     async def of(self, headers: Mapping[str, str], session_id: str) -> Right:
@@ -71,7 +73,7 @@ class Rights:
 
         if session.person_id == person:
             return Right(session, name, "control", "owner", still, person, visitor.sign_in)
-        if (share := await self._sharing.view_of(visitor, session_id)) is None:
+        if (share := await self._consent.view_of(visitor, session_id)) is None:
             return None
         holding = self._while_holding(share, visitor)
 

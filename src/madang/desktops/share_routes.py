@@ -1,4 +1,4 @@
-"""HTTP of sharing: links, those who come by them, who watches, operators who ask to look."""
+"""HTTP of sharing: links, those who come by them, who watches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from litestar.params import Parameter
 from madang.desktops.service import forbid_control_characters
 from madang.desktops.shapes import SessionId, problems
 from madang.desktops.share import Share, set_cookie
-from madang.desktops.sharing import Sharing, ViewView, shown_view
+from madang.desktops.sharing import Sharing
 from madang.doors.watchers import Watcher
 from madang.identity.model import Visitor
 from madang.identity.sign_on import SignOn, address_of, headers_of
@@ -22,7 +22,7 @@ from madang.kernel.clock import iso
 from madang.kernel.errors import NotSignedIn
 from madang.kernel.settings import Settings
 
-ShareId = Annotated[str, Parameter(max_length=32, description="Id of a link or of a question to look.")]
+ShareId = Annotated[str, Parameter(max_length=32, description="Id of a link.")]
 
 
 class NewShare(msgspec.Struct, forbid_unknown_fields=True):
@@ -76,16 +76,9 @@ class Opened(msgspec.Struct):
     expires_at: str
 
 
-class Answer(msgspec.Struct, forbid_unknown_fields=True):
-    """Whether an operator may look, and for how long at most."""
-
-    allow: bool
-    minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 15
-
-
 def share_routes(sharing: Sharing, sign_on: SignOn, settings: Settings) -> Sequence[Any]:
     """Relative to the service's own routes."""
-    return [*_links(sharing), _shared(sharing, sign_on, settings), *_views(sharing)]
+    return [*_links(sharing), _shared(sharing, sign_on, settings)]
 
 
 def _links(sharing: Sharing) -> Sequence[Any]:
@@ -166,35 +159,3 @@ def _shared(sharing: Sharing, sign_on: SignOn, settings: Settings) -> Any:
         return Response(Opened(shown, share.mode, iso(share.expires_at)), headers={"set-cookie": cookie})
 
     return shared
-
-
-def _views(sharing: Sharing) -> Sequence[Any]:
-    path = "/sessions/{session_id:str}/views"
-
-    @post(path, operation_id="askToLook", summary="Ask a desktop's person whether one may look (operators)",
-          responses=problems(401, 404, 409))  # fmt: skip
-    async def ask(visitor: Visitor, session_id: SessionId) -> ViewView:
-        return shown_view(await sharing.ask(visitor, session_id))
-
-    @get(path, operation_id="listViews", summary="Operators who ask to look, or may",
-         responses=problems(401, 404))  # fmt: skip
-    async def views(visitor: Visitor, session_id: SessionId) -> list[ViewView]:
-        return [shown_view(share) for share in await sharing.views(visitor, session_id)]
-
-    @get(path + "/{view_id:str}", operation_id="getView", summary="How a question to look stands",
-         responses=problems(401, 404))  # fmt: skip
-    async def view(visitor: Visitor, session_id: SessionId, view_id: ShareId) -> ViewView:
-        return shown_view(await sharing.view(visitor, session_id, view_id))
-
-    @post(path + "/{view_id:str}/answer", operation_id="answerView", summary="Let an operator look for a while, or not",
-          status_code=200, responses=problems(401, 404, 409, 422))  # fmt: skip
-    async def answer(visitor: Visitor, session_id: SessionId, view_id: ShareId, data: Answer) -> ViewView:
-        share = await sharing.answer(visitor, session_id, view_id, allow=data.allow, minutes=data.minutes)
-        return shown_view(share)
-
-    @delete(path + "/{view_id:str}", operation_id="endView", summary="Withdraw a question, or end a view at once",
-            responses=problems(401, 404))  # fmt: skip
-    async def end(visitor: Visitor, session_id: SessionId, view_id: ShareId) -> None:
-        await sharing.end_view(visitor, session_id, view_id)
-
-    return ask, views, view, answer, end

@@ -1,12 +1,11 @@
-"""Sharing: links by which others look at a session or use it, and operators who ask to look."""
+"""Sharing: links by which others look at a session or use it, and who looks."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
@@ -85,7 +84,8 @@ class Sharing:
 
         Raises NotFound, Conflict, Forbidden `guests_not_allowed`, InvalidInput, LimitReached.
         """
-        session = await self._own(visitor, session_id)
+        session = await self._desktops.get(visitor, session_id)
+        refuse_over(session)
         if guests and not self.rules.guests:
             raise Forbidden(
                 "This site lets nobody in who is not signed in.",
@@ -121,6 +121,7 @@ class Sharing:
         await self._tell_owner(session)
 
     async def close(self, share: Share, reason: str) -> None:
+        """Shut out, at every portal, whoever came by it."""
         await self.watchers.close(Closing(NO_LONGER_ALLOWED, reason, session=share.session_id, share=share.id))
 
     # Those who come by a link.
@@ -164,79 +165,6 @@ class Sharing:
                 "Too many links that are not good.", hint="Wait a while.", retry_after=ATTEMPTS_SECONDS
             )
 
-    # Operators who ask to look.
-
-    async def ask(self, visitor: Visitor, session_id: str) -> Share:
-        """Ask its owner whether one may look; asked again, it is the same question. Raises NotFound, Conflict."""
-        session = await self._desktops.managed(visitor, session_id)
-        if session.pooled_until is not None:
-            raise NotFound("There is no such desktop.", code="session_not_found")
-        if session.person_id == visitor.person.id:
-            raise Conflict("It is your own desktop.", code="own_desktop", hint="Open it.")
-        _refuse_over(session)
-        now = clock.now()
-        for share in await self.store.of_session(session.id, now):
-            if share.via == "operator" and share.person_id == visitor.person.id:
-                return share
-        share = Share(
-            new_id(), session.service, session.id, "operator", "asked", "view", "", False, visitor.person.id,
-            visitor.person.display_name, now, now + self.rules.view_ask_minutes * 60,
-        )  # fmt: skip
-        await self.store.add(share, None, actor_of(visitor), most=self.rules.per_session)
-        await self._tell_of_view(share, session.person_id)
-        return share
-
-    async def views(self, visitor: Visitor, session_id: str) -> Sequence[Share]:
-        """Questions that wait, and views that were allowed: the owner's all, an operator's own. Raises NotFound."""
-        session = await self._desktops.managed(visitor, session_id)
-        found = [s for s in await self.store.of_session(session.id, clock.now()) if s.via == "operator"]
-        owner = session.person_id == visitor.person.id
-        return [share for share in found if owner or share.person_id == visitor.person.id]
-
-    async def view(self, visitor: Visitor, session_id: str, share_id: str) -> Share:
-        """One question, as the owner or whoever asked it sees it. Raises NotFound."""
-        session = await self._desktops.managed(visitor, session_id)
-        share = await self.store.get(share_id)
-        mine = visitor.person.id in (session.person_id, share.person_id if share else None)
-        if share is None or share.session_id != session.id or share.via != "operator" or not mine:
-            raise NotFound("There is no such question.", code="view_not_found")
-        return share
-
-    async def answer(self, visitor: Visitor, session_id: str, share_id: str, *, allow: bool, minutes: int) -> Share:
-        """The owner lets an operator look for some minutes, or does not. Raises NotFound, Conflict."""
-        session = await self._own(visitor, session_id)
-        share = await self.view(visitor, session_id, share_id)
-        now = clock.now()
-        changed = None
-        if share.waits(now):
-            until = now + min(minutes, self.rules.view_minutes_most) * 60
-            state = ("active", until) if allow else ("refused", share.expires_at)
-            changed = await self.store.change(share, *state, actor_of(visitor))  # type: ignore[arg-type]
-        if changed is None:
-            raise Conflict("This question does not wait any more.", code="view_over", hint="It may be asked again.")
-        await self._tell_of_view(changed, session.person_id)
-        return changed
-
-    async def end_view(self, visitor: Visitor, session_id: str, share_id: str) -> None:
-        """Owner or operator want no more of it: a question is withdrawn, a view closed. Raises NotFound."""
-        share = await self.view(visitor, session_id, share_id)
-        if share.state in ("asked", "active"):
-            changed = await self.store.change(share, "revoked", share.expires_at, actor_of(visitor))
-            await self.close(share, "the view was ended")
-            session = await self._desktops.store.get(session_id)
-            if changed is not None and session is not None:
-                await self._tell_of_view(changed, session.person_id)
-
-    async def view_of(self, visitor: Visitor, session_id: str) -> Share | None:
-        """The view that an operator was allowed and that holds now."""
-        if not visitor.may("desktops.manage"):
-            return None
-        now = clock.now()
-        for share in await self.store.of_session(session_id, now):
-            if share.via == "operator" and share.person_id == visitor.person.id and share.holds(now):
-                return share
-        return None
-
     # Who looks.
 
     async def watching(self, visitor: Visitor, session_id: str) -> Sequence[Watcher]:
@@ -255,46 +183,18 @@ class Sharing:
             session = await self._desktops.store.get(session_id)
             if session is not None and not session.over:
                 there = await self.watchers.watchers(session_id)
-                await self._tell("watchers", {"session": session_id, "watchers": there}, session.person_id)
+                data = {"session": session_id, "watchers": there}
+                await self._desktops.tell_person("watchers", data, session.person_id)
 
     async def forget(self) -> str:
         """Remove what is long over."""
         count = await self.store.forget(clock.now() - KEPT_SECONDS)
         return f"{count} shares were out of date" if count else ""
 
-    async def _own(self, visitor: Visitor, session_id: str) -> Session:
-        session = await self._desktops.get(visitor, session_id)
-        _refuse_over(session)
-        return session
-
     async def _tell_owner(self, session: Session) -> None:
-        await self._tell("shares", {"session": session.id}, session.person_id)
-
-    async def _tell_of_view(self, share: Share, owner_id: str) -> None:
-        for person in {owner_id, share.person_id or owner_id}:
-            await self._tell("view", {"session": share.session_id, "view": shown_view(share)}, person)
-
-    async def _tell(self, what: str, data: Mapping[str, Any], person_id: str) -> None:
-        await self._desktops.tell_person(what, data, person_id)
+        await self._desktops.tell_person("shares", {"session": session.id}, session.person_id)
 
 
-class ViewView(msgspec.Struct):
-    """An operator's question whether to look: state asked, active, refused, revoked, or expired."""
-
-    id: str
-    session: str
-    by: str
-    state: str
-    created_at: str
-    expires_at: str
-
-
-def shown_view(share: Share) -> ViewView:
-    over = share.state in ("asked", "active") and clock.now() >= share.expires_at
-    times = clock.iso(share.created_at), clock.iso(share.expires_at)
-    return ViewView(share.id, share.session_id, share.person_name or "", "expired" if over else share.state, *times)
-
-
-def _refuse_over(session: Session) -> None:
+def refuse_over(session: Session) -> None:
     if session.over or not session.wanted:
         raise Conflict("It is over." if session.over else "It is ending.", code="not_running")

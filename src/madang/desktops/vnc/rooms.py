@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from madang.desktops.cluster import Clusters
+from madang.desktops.consent import Consent
+from madang.desktops.consent_routes import consent_routes
 from madang.desktops.lifetime import Lifetime
 from madang.desktops.lifetime_routes import lifetime_routes
 from madang.desktops.measures import STEP_SECONDS
@@ -61,6 +63,7 @@ def rooms_of(ground: Ground, desktops: Desktops, sign_on: SignOn, missing: Calla
     open_doors = OpenDoors()
     watchers = Watchers("vnc", open_doors, ground.live, ground.events, ground.settings[LiveSettings].tell_seconds)
     sharing = Sharing(ground, desktops, watchers, rules_of_sharing(settings))
+    consent = Consent(desktops, sharing)
     pool = Pool(
         ground,
         desktops,
@@ -81,7 +84,7 @@ def rooms_of(ground: Ground, desktops: Desktops, sign_on: SignOn, missing: Calla
         await sharing.stop()
 
     return Rooms(
-        doors=Doors(desktops, Rights(ground, desktops, sign_on, sharing), open_doors, settings.door_seconds),
+        doors=Doors(desktops, Rights(ground, desktops, sign_on, sharing, consent), open_doors, settings.door_seconds),
         viewers=watchers.count,
         routes=[
             *options_routes(desktops, PresetViews(desktops, clusters), offers, missing),
@@ -89,6 +92,7 @@ def rooms_of(ground: Ground, desktops: Desktops, sign_on: SignOn, missing: Calla
             *lifetime_routes(desktops, Lifetime(desktops)),
             *operator_routes(desktops, usage, clusters),
             *share_routes(sharing, sign_on, ground.settings),
+            *consent_routes(consent),
         ],
         loops=[
             pool.loop,
