@@ -128,7 +128,10 @@ def _moved(session: Session, agent: Seen, now: float) -> dict[str, Any]:
         elif session.state is not State.WAITING:
             values["state"] = State.WAITING
     elif agent.alive:
-        values |= {"waiting": None, "host": agent.host, "node": agent.node or session.node}
+        node = agent.node or session.node
+        # A scheduler that runs it and cannot say where its node is reached has said so before.
+        host = agent.host or (session.host if node == session.node else None)
+        values |= {"waiting": None, "host": host, "node": node}
         if agent.ends_at is not None and agent.ends_at != session.job_ends_at:
             # Its limit was set, or changed by somebody: ours follows. (A desktop from the pool has an earlier one.)
             values |= {"job_ends_at": agent.ends_at, "ends_at": agent.ends_at}

@@ -103,7 +103,7 @@ class Facts:
             return address
         if found:
             self._addresses[node] = found, time.monotonic()
-        return found
+        return found or address
 
 
 def _version(said: str) -> str:
