@@ -152,11 +152,12 @@ class Cluster:
         """As if the node had lost its power: its daemon and all that runs in its jobs are gone at once."""
         steps = steps_of(f"{self.folder}/spool-{node}/")
         self.nodes[node].kill()
-        # The steps before what they watch: a slurmstepd that sees its job's end would still tell the controller.
-        for pid in steps:
-            kill_now(pid)
-        for pid in carrying(f"SLURMD_NODENAME={node}".encode()):
-            kill_now(pid)
+        # Stopped before any of them ends: whoever saw the end of another would still tell somebody.
+        everything = steps | carrying(f"SLURMD_NODENAME={node}".encode())
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in everything:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
     def _end_what_is_left(self) -> None:
         for _ in range(3):
