@@ -10,10 +10,11 @@ import msgspec
 from litestar import Response, get, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from madang.desktops.cluster import Clusters, ClusterView
 from madang.desktops.notices import NoticeView, notice_view, parsed
-from madang.desktops.policies import Notice, PersonLimit, SiteLimits
+from madang.desktops.policies import Enter, Notice, PersonLimit, SiteLimits
 from madang.desktops.service import Desktops
 from madang.desktops.shapes import problems
 from madang.desktops.usage import Share, Usage, as_csv, days
@@ -55,9 +56,8 @@ def _limits(desktops: Desktops) -> Sequence[Any]:
     async def set_limits(visitor: Visitor, data: LimitsView) -> LimitsView:
         need(visitor, "desktops.manage")
         new = SiteLimits(data.sessions_per_person, data.sessions_of_site, _once_each(data.people))
-        await desktops.policies.set_limits(new)
         said = msgspec.json.encode(new).decode()
-        desktops.audit.record_by(actor_of(visitor), "desktops.limits", desktops.service, detail=said)
+        await desktops.policies.set_limits(new, _entry(desktops, visitor, "desktops.limits", said))
         return shown(new)
 
     return limits, set_limits
@@ -88,13 +88,19 @@ def _notice(desktops: Desktops) -> Sequence[Any]:
     async def set_notice(visitor: Visitor, data: NoticeView) -> Response[Any]:
         need(visitor, "desktops.manage")
         new = parsed(data) if data.text.strip() else Notice()
-        await desktops.policies.set_notice(new)
-        desktops.audit.record_by(actor_of(visitor), "desktops.notice", desktops.service, detail=new.text)
+        await desktops.policies.set_notice(new, _entry(desktops, visitor, "desktops.notice", new.text))
         shown = notice_view(new, clock.now())
         await desktops.tell_everybody("notice", {"notice": shown})
         return _json(shown)
 
     return notice, set_notice
+
+
+def _entry(desktops: Desktops, visitor: Visitor, action: str, detail: str) -> Enter:
+    async def enter(connection: AsyncConnection) -> None:
+        await desktops.audit.enter(connection, actor_of(visitor), action, desktops.service, detail=detail)
+
+    return enter
 
 
 def _json(value: Any) -> Response[Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import msgspec
 from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from madang.desktops.tables import operator_settings
 from madang.kernel.database import Database, retried
 
+Enter = Callable[[AsyncConnection], Awaitable[None]]
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
@@ -62,11 +65,12 @@ class Policies:
     async def notice(self) -> Notice:
         return await self._get("notice", Notice) or Notice()
 
-    async def set_limits(self, limits: SiteLimits) -> None:
-        await self._set("limits", limits)
+    async def set_limits(self, limits: SiteLimits, enter: Enter | None = None) -> None:
+        """`enter` puts an entry into the audit trail."""
+        await self._set("limits", limits, enter)
 
-    async def set_notice(self, notice: Notice) -> None:
-        await self._set("notice", notice)
+    async def set_notice(self, notice: Notice, enter: Enter | None = None) -> None:
+        await self._set("notice", notice, enter)
 
     async def _get(self, name: str, kind: type[Kind]) -> Kind | None:
         mine = operator_settings.c.service == self._service, operator_settings.c.name == name
@@ -75,9 +79,11 @@ class Policies:
         return msgspec.json.decode(row[0], type=kind) if row else None
 
     @retried
-    async def _set(self, name: str, value: msgspec.Struct) -> None:
+    async def _set(self, name: str, value: msgspec.Struct, enter: Enter | None) -> None:
         mine = operator_settings.c.service == self._service, operator_settings.c.name == name
         row = {"service": self._service, "name": name, "version": 1, "data": msgspec.json.encode(value)}
         async with self._database.write() as connection:
             await connection.execute(delete(operator_settings).where(*mine))
             await connection.execute(insert(operator_settings).values(**row))
+            if enter is not None:
+                await enter(connection)
