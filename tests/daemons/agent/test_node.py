@@ -178,6 +178,36 @@ async def test_takes_over_what_its_own_last_run_left(site: Site) -> None:
     await again.assert_nothing_left()
 
 
+async def test_clears_what_killed_sessions_of_its_account_left(site: Site) -> None:
+    """Slurm's last resort is SIGKILL for all at once: the next agent on that node tidies up."""
+
+    def on_node(session: str) -> NodeDesk:
+        return start_on_node(site, session=session, folder=str(node_folder(site) / f"madang-{session}"))
+
+    killed, alive = on_node("a1"), on_node("b2")
+    await killed.until("ready")
+    await alive.until("ready")
+    display = killed.display
+    for pid in (killed.worker, killed.keeper, *killed.processes()):
+        with contextlib.suppress(ProcessLookupError):
+            killed.kill(pid, signal.SIGSTOP)
+    for pid in killed.processes():
+        killed.kill(pid)
+    await eventually(lambda: not killed.processes(), 5, "still there")
+    foreign = node_folder(site) / "madang-c3"
+    foreign.mkdir(mode=0o777)
+    for folder in (killed.folder, alive.folder, foreign):
+        os.utime(folder, (1, 1))
+    (node_folder(site) / "madang-link").symlink_to(alive.folder)
+    assert killed.folder.exists() and os.path.lexists(f"/tmp/.X11-unix/X{display}")
+    third = on_node("d4")
+    await third.until("ready")
+    assert not killed.folder.exists() and alive.folder.exists()
+    assert third.display == display
+    assert foreign.exists() or os.geteuid() != 0
+    assert await first_words(alive) == HELLO
+
+
 async def test_no_port_is_free(site: Site) -> None:
     taken = []
     try:

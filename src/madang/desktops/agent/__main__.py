@@ -48,6 +48,7 @@ def _make_folder(folder: Path, session: str, person: Account, grace_seconds: flo
     try:
         own_folder.make(str(folder), session, person, grace_seconds)
         keep_in(str(folder), log_bytes + _OWN_LOG_BYTES)
+        own_folder.clear_remains(str(folder), session, person)
     except own_folder.FolderRefused as error:
         return str(error)
     except OSError as error:

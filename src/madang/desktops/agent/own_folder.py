@@ -5,12 +5,19 @@ Uses nothing but the standard library: the keeper runs it.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import socket
 import stat
+import time
 from pathlib import Path
 
 from madang.compute import processes, remains
 from madang.desktops.agent.account import Account
+
+# An agent that is just starting listens nowhere yet.
+_YOUNG_SECONDS = 120.0
 
 
 class FolderRefused(Exception):
@@ -35,6 +42,43 @@ def make(folder: str, session: str, account: Account, grace_seconds: float) -> N
     # A scheduler may start a session anew where its last agent was killed with all its children left.
     remains.end_processes(session, account.uid, grace_seconds, spare=ancestors(os.getpid()))
     remains.clear_folder(Path(folder))
+
+
+def clear_remains(folder: str, session: str, account: Account) -> None:
+    """Removes what earlier sessions of this account left on the node: nobody else does where no portal sees it.
+
+    Folders named like this one, and display files whose server is gone: they would keep displays from everybody.
+    """
+    remains.clear_display_files(account.uid, set())
+    parent, name = os.path.split(folder)
+    prefix = name.removesuffix(session)
+    if not prefix or prefix == name:
+        return
+    with contextlib.suppress(OSError):
+        for other in os.listdir(parent):
+            path = os.path.join(parent, other)
+            if other != name and other.startswith(prefix) and _is_left(path, other.removeprefix(prefix), account.uid):
+                remains.remove_folder(Path(path))
+
+
+def _is_left(path: str, session: str, uid: int) -> bool:
+    """A folder of ours that nobody uses any more: no process of its session, and nobody listens in it."""
+    try:
+        about = os.lstat(path)
+    except OSError:
+        return False
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != uid or time.time() - about.st_mtime < _YOUNG_SECONDS:
+        return False
+    if processes.marked(remains.marker(session), {uid}, processes.snapshot()):
+        return False
+    # A job in a container of its own may not show its processes: its sockets do.
+    return not any(_answers(os.path.join(path, name)) for name in ("door.sock", "rfb.sock"))
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(path) in (0, errno.EAGAIN)
 
 
 def _take_over(folder: str, account: Account) -> None:
