@@ -22,5 +22,5 @@ def test_the_description_of_the_api_is_json_and_names_every_operation_once(tmp_p
     )
     paths = json.loads(printed.stdout)["paths"]
     names = [operation["operationId"] for path in paths.values() for operation in path.values()]
-    assert {"listDesktops", "createDesktop", "getDesktop", "renameDesktop", "endDesktop", "desktopLog"} <= set(names)
+    assert {"listDesktops", "createDesktop", "getDesktop", "describeDesktop", "endDesktop", "desktopLog"} <= set(names)
     assert len(names) == len(set(names))

@@ -52,7 +52,7 @@ async def launcher(folder: Path) -> AsyncIterator[LocalLauncher]:
     await launcher.prepare()
     yield launcher
     for name in os.listdir(folder / "s"):
-        await launcher.sweep(name, None, folder / "s" / name, None)
+        await launcher.sweep(name, None, folder / "s" / name, None, None)
     launcher.close()
 
 
@@ -84,7 +84,7 @@ async def test_is_a_launcher(launcher: LocalLauncher) -> None:
 
 async def test_how_an_agent_is_started(launcher: LocalLauncher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MADANG_SECRET", "x")
-    placement = await launcher.start(order(launcher))
+    placement = await launcher.start(order(launcher), "Desktop")
     found = await said(launcher)
     assert found["order"]["agent_secret"] == "as"  # type: ignore[index]
     assert found["argv"][1:] == ["MADANG_SESSION=s1"]  # type: ignore[index]
@@ -100,30 +100,32 @@ async def test_how_an_agent_is_started(launcher: LocalLauncher, monkeypatch: pyt
 
 
 async def test_an_exit_is_noticed_and_reaped(launcher: LocalLauncher) -> None:
-    placement = await launcher.start(order(launcher))
-    assert await launcher.alive(placement) is True
+    placement = await launcher.start(order(launcher), "Desktop")
+    assert (await launcher.look("s1", placement)).alive is True
     os.kill(placement.pid, signal.SIGKILL)
     await until(lambda: launcher.exited == ["s1"])  # type: ignore[attr-defined]
-    assert await launcher.alive(placement) is False
+    assert (await launcher.look("s1", placement)).alive is False
     assert processes.look(placement.pid) is None
 
 
 async def test_a_placement_elsewhere_cannot_be_seen(launcher: LocalLauncher) -> None:
-    placement = await launcher.start(order(launcher))
-    assert await launcher.alive(Placement("elsewhere", placement.pid, placement.pid_started)) is None
-    assert await launcher.alive(Placement(placement.node, placement.pid, placement.pid_started - 1)) is False
+    placement = await launcher.start(order(launcher), "Desktop")
+    assert (await launcher.look("s1", Placement("elsewhere", placement.pid, placement.pid_started))).alive is None
+    assert (
+        await launcher.look("s1", Placement(placement.node, placement.pid, placement.pid_started - 1))
+    ).alive is False
     assert not await launcher.adopt("s1", Placement(placement.node, placement.pid, placement.pid_started - 1))
 
 
 async def test_sweep_ends_and_removes_and_can_be_repeated(launcher: LocalLauncher) -> None:
-    placement = await launcher.start(order(launcher))
+    placement = await launcher.start(order(launcher), "Desktop")
     await said(launcher)
     for _ in range(2):
-        assert await launcher.sweep("s1", None, launcher.folder("s1"), None)
+        assert await launcher.sweep("s1", None, launcher.folder("s1"), None, None)
     assert not launcher.folder("s1").exists()
     assert launcher.log_file("s1").exists()
     await until(lambda: launcher.exited == ["s1"])  # type: ignore[attr-defined]
-    assert await launcher.alive(placement) is False
+    assert (await launcher.look("s1", placement)).alive is False
 
 
 @pytest.mark.parametrize("session", ["", "..", "a/b", "a b", "a\n", "x" * 65])
@@ -136,9 +138,9 @@ async def test_only_session_ids(launcher: LocalLauncher, session: str) -> None:
 
 async def test_only_its_own_folders(launcher: LocalLauncher, folder: Path) -> None:
     with pytest.raises(ValueError):
-        await launcher.start(order(launcher, folder="/tmp/elsewhere"))
+        await launcher.start(order(launcher, folder="/tmp/elsewhere"), "Desktop")
     with pytest.raises(ValueError):
-        await launcher.sweep("s1", None, folder, None)
+        await launcher.sweep("s1", None, folder, None, None)
     assert os.listdir(launcher.folder_root) == []
 
 
@@ -146,7 +148,7 @@ async def test_a_folder_that_is_there_already_is_not_taken(launcher: LocalLaunch
     launcher.folder("s1").mkdir()
     (launcher.folder("s1") / "file").write_text("keep")
     with pytest.raises(LaunchFailed) as caught:
-        await launcher.start(order(launcher))
+        await launcher.start(order(launcher), "Desktop")
     assert caught.value.failure.code == "launch_failed"
     assert (launcher.folder("s1") / "file").exists()
 
@@ -154,13 +156,13 @@ async def test_a_folder_that_is_there_already_is_not_taken(launcher: LocalLaunch
 async def test_nothing_half_made_when_the_log_cannot_be_opened(launcher: LocalLauncher) -> None:
     launcher.log_file("s1").mkdir()
     with pytest.raises(LaunchFailed):
-        await launcher.start(order(launcher))
+        await launcher.start(order(launcher), "Desktop")
     assert os.listdir(launcher.folder_root) == []
 
 
 async def test_account_gone(launcher: LocalLauncher) -> None:
     with pytest.raises(LaunchFailed) as caught:
-        await launcher.start(order(launcher, account="no-such-account"))
+        await launcher.start(order(launcher, account="no-such-account"), "Desktop")
     assert caught.value.failure.code == "account_gone"
     assert os.listdir(launcher.folder_root) == []
 
