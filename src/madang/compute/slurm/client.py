@@ -130,7 +130,7 @@ class Slurm:
         found: dict[str, tuple[int, int]] = {}
         for line in done.stdout.splitlines():
             name, _, counts = line.rpartition("|")  # allocated/idle/other/total
-            numbers = [int(number) for number in counts.split("/") if number.isdigit()]
+            numbers = [int(number) for number in counts.split("/") if number.isdecimal()]
             if len(numbers) == 4:
                 nodes, idle = found.get(name, (0, 0))
                 found[name] = nodes + numbers[3], idle + numbers[1]

@@ -139,7 +139,7 @@ def _reservation(found: dict[str, str]) -> Reservation:
 
 
 def _iso(text: str) -> str | None:
-    return clock.iso(float(text)) if text.isdigit() else None
+    return clock.iso(float(text)) if text.isdecimal() else None
 
 
 def as_json(facts: ClusterFacts) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def queue(text: str, word: str) -> Iterator[Job]:
 
 def moment(text: str) -> float | None:
     """Seconds since the epoch; None for N/A, Unknown, None, NONE."""
-    return float(text) if text.isdigit() and text != "0" else None
+    return float(text) if text.isdecimal() and text != "0" else None
 
 
 def pairs(line: str) -> dict[str, str]:
@@ -126,20 +126,20 @@ def accounted_end(text: str) -> JobEnd | None:
 
 def _end(state: str, code: str) -> JobEnd:
     status, _, number = code.partition(":")
-    return JobEnd(state, int(status) if status.isdigit() else 0, int(number) if number.isdigit() else 0)
+    return JobEnd(state, int(status) if status.isdecimal() else 0, int(number) if number.isdecimal() else 0)
 
 
 def submitted(text: str) -> str | None:
     """The job's number that `sbatch --parsable` printed: 4711, or 4711;cluster."""
     number = text.strip().partition(";")[0]
-    return number if number.isdigit() else None
+    return number if number.isdecimal() else None
 
 
 def seconds(text: str) -> int | None:
     """A duration ([days-]hours:minutes:seconds, minutes:seconds, minutes); None without limit."""
     days, dash, rest = text.strip().rpartition("-")
     parts = rest.split(":")
-    if not all(part.isdigit() for part in parts) or (dash and not days.isdigit()):
+    if not all(part.isdecimal() for part in parts) or (dash and not days.isdecimal()):
         return None
     numbers = [int(part) for part in parts]
     if dash:  # days-hours[:minutes[:seconds]]

@@ -31,8 +31,7 @@ class Snapshot:
 
     @cached_property
     def _positions(self) -> dict[str, int]:
-        """In the scheduler's order: by priority, by age, by number. A job that waits in two partitions has the better
-        one."""
+        """In the scheduler's order: by priority, by age, by number. One that waits in two partitions has the better."""
         lines: dict[str, int] = {}
         positions: dict[str, int] = {}
         waiting = [job for job in self.jobs.values() if job.waits and waiting_reason(job.reason) not in NOT_IN_LINE]
@@ -51,4 +50,6 @@ class Snapshot:
 
 
 def _number(job: Job) -> int:
-    return int(job.id) if job.id.isdigit() else 0
+    """Jobs are numbered as they come; of an array ("12_[1-20]") the array's number counts."""
+    number = job.id.partition("_")[0]
+    return int(number) if number.isdecimal() else 0
