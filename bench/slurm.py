@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import os
 import sys
 import tempfile
@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.processes import Trouble
 
-FILE = Path(__file__).parents[1] / "scripts" / "slurm_cluster.py"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
 @contextlib.contextmanager
@@ -21,12 +21,9 @@ def cluster(user: str) -> Iterator[Any]:
     """One on which `user` may run jobs; `nodes` in its folder is where agents make their folders."""
     if os.geteuid() != 0:
         raise Trouble("only root can run a Slurm cluster")
-    # scripts/ is no package, and make slurm-demo runs this without any environment: it is loaded from its file.
-    spec = importlib.util.spec_from_file_location("slurm_cluster", FILE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["slurm_cluster"] = module
-    spec.loader.exec_module(module)
+    # scripts/ is no package, and make slurm-demo runs this without any environment: it is found by its path.
+    sys.path.append(str(SCRIPTS))
+    module = importlib.import_module("slurm_cluster")
     if lacking := module.missing():
         raise Trouble(f"not installed: {', '.join(lacking)}: scripts/setup test brings them")
     made = module.Cluster(Path(tempfile.mkdtemp(prefix="mbs-", dir="/tmp")), name="bench")
