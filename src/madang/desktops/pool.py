@@ -92,7 +92,14 @@ class Pool:
         closed = paused | {preset.id for preset in presets if preset.launcher in lacking}
         if await self._desktops.maintained():
             closed |= set(open_now)
-        return make_plan(open_now, pooled, guests, closed, now)
+        return make_plan(open_now, pooled, guests, closed, now, await self._surplus())
+
+    async def _surplus(self) -> int:
+        of_site = (await self._desktops.policies.limits()).sessions_of_site
+        if of_site is None:
+            return 0
+        running = sum(session.wanted for session in await self._desktops.store.running())
+        return max(0, running - of_site)
 
     async def _guests(self, presets: Mapping[str, Preset], now: float) -> dict[str, list[Guest]]:
         """For whom desktops of each preset could stand ready, the most recent first."""

@@ -57,8 +57,12 @@ def make_plan(
     guests: Mapping[str, Sequence[Guest]],
     closed: set[str],
     now: float,
+    surplus: int = 0,
 ) -> Plan:
-    """`presets`: those whose schedule is on, by id; `pooled`: what is there; of `closed` ones nothing new is made."""
+    """`presets`: those whose schedule is on, by id; `pooled`: what is there; of `closed` ones nothing new is made.
+
+    `surplus`: so many desktops are above the site's limit, and those of the pool make room.
+    """
     end: list[tuple[Session, str]] = []
     kept: dict[str, list[Session]] = {key: [] for key in presets}
     wanted = {(key, guest.draft.person_id): guest.draft for key, found in guests.items() for guest in found}
@@ -73,9 +77,12 @@ def make_plan(
             end.append((session, "the pool is smaller now"))
         else:
             kept[key].append(session)
+    if (too_many := surplus - len(end)) > 0:
+        oldest = sorted((one for some in kept.values() for one in some), key=lambda one: one.created_at)[:too_many]
+        end += [(session, "people need its place") for session in oldest]
     make: list[Session] = []
     for key, preset in presets.items():
-        if key in closed:
+        if key in closed or surplus > 0:
             continue
         have = {session.person_id for session in kept[key]}
         free = [guest.draft for guest in guests.get(key, ()) if not guest.full and guest.draft.person_id not in have]

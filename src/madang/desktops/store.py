@@ -86,7 +86,7 @@ class Sessions:
         """Store a new session; one without a name is numbered.
 
         Raises LimitReached when its person has `most` running ones, or everybody together `most_of_site`. Those of the
-        pool count for the site alone.
+        pool do not count for people, but people do for the pool.
         """
         running = (self._mine, sessions.c.ended_at.is_(None))
         mine = (*running, sessions.c.person_id == session.person_id, sessions.c.pooled_until.is_(None))
@@ -96,6 +96,8 @@ class Sessions:
                 _refuse_more(len(names), most)
             if most_of_site is not None:
                 everybody = select(func.count()).select_from(sessions).where(*running)
+                if session.pooled_until is None:  # people come before the pool, which makes room for them
+                    everybody = everybody.where(sessions.c.pooled_until.is_(None))
                 _refuse_more_of_site(int((await connection.execute(everybody)).scalar_one()), most_of_site)
             if not session.name and session.pooled_until is None:
                 session = msgspec.structs.replace(session, name=_free_name(names))

@@ -146,6 +146,14 @@ async def test_a_click_takes_a_ready_one_and_nobody_saw_it_before(house: House):
     assert another.id != ready.id
 
 
+async def test_what_stands_ready_takes_nobodys_place(house: House):
+    await house.desktops.policies.set_limits(SiteLimits(sessions_of_site=1))
+    ready = await pooled(house)
+    with pytest.raises(LimitReached):
+        await house.store.add(msgspec.structs.replace(ready, id="another"), most=0, most_of_site=1)
+    await house.desktops.create(visitor("lee"), Wish(), "")
+
+
 @pytest.mark.parametrize("wish", [Wish(width=800), Wish(time_limit_seconds=7200)])
 async def test_one_that_does_not_fit_is_not_taken(house: House, wish: Wish):
     ready = await pooled(house)

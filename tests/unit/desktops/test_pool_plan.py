@@ -77,6 +77,12 @@ def test_a_smaller_pool_keeps_the_newest():
     assert sorted(session.id for session, _ in plan.end) == ["s1", "s2"] and not plan.make
 
 
+def test_people_come_before_the_pool():
+    there = [one(1, "p1"), one(2, "p2")]
+    plan = make_plan({"a": preset(size=3)}, there, guests("p1", "p2", "p3"), set(), NOW, 1)
+    assert plan.end == ((there[0], "people need its place"),) and not plan.make
+
+
 people = st.lists(st.sampled_from(["p1", "p2", "p3", "p4"]), unique=True)
 
 
