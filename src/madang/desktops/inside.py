@@ -186,7 +186,7 @@ class Inside:
                 hint="An operator can allow it in the preset; then start a new desktop.",
             )
         with _words():
-            answer = await self._reach.ask(session, "native", {"seconds": self._native_seconds})
+            answer = await self._reach.ask(session, "native", {"seconds": round(self._native_seconds)})
         await self._desktops.audit.record(
             "desktop.native", person=visitor.person, object=session.id, address=address, outcome="done"
         )
