@@ -29,15 +29,19 @@ LONGEST_PATH = 4096
 PICTURES_KEPT = 500
 # The agent's codes that are something else than "does not fit what is there now".
 _KINDS: dict[str, type[MadangError]] = {
-    "file_missing": NotFound,
-    "folder_missing": NotFound,
-    "not_allowed": Forbidden,
+    "file_not_found": NotFound,
+    "file_denied": Forbidden,
+    "uploads_off": Forbidden,
+    "native_off": Forbidden,
     "name_invalid": InvalidInput,
     "path_invalid": InvalidInput,
+    "not_a_file": InvalidInput,
+    "not_a_folder": InvalidInput,
     "too_large": InvalidInput,
     "engine_lost": Unavailable,
     "engine_busy": Unavailable,
-    "busy": Unavailable,
+    "door_busy": Unavailable,
+    "display_silent": Unavailable,
 }
 
 

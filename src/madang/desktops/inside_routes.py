@@ -126,7 +126,6 @@ def _files(inside: Inside) -> Sequence[Any]:
         headers = {
             "content-length": str(found.size),
             "content-disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
-            "x-content-type-options": "nosniff",
             "cache-control": "private, no-store",
         }
         return Stream(parts(), media_type="application/octet-stream", headers=headers)
