@@ -118,7 +118,13 @@ def test_a_desktop_is_started_and_ended_by_keyboard_alone(page: Page) -> None:
     expect(page.get_by_test_id("over-card")).to_contain_text("It was ended on request.")
 
 
-@pytest.mark.parametrize("path", ["/desktops", "/account", "/people", "/audit"])
+PLACES = [
+    "/desktops", "/account", "/people", "/audit", "/site/desktops", "/site/desktops/presets", "/site/desktops/limits",
+    "/site/desktops/notice", "/site/desktops/usage",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PLACES)
 def test_a_phone_shows_everything_without_scrolling_sideways(site: Site, path: str, open_browser: MakeContext) -> None:
     page = open_browser(site, site.boss, **PHONE).new_page()
     page.goto(path)
