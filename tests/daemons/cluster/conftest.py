@@ -72,8 +72,9 @@ def settings_of(cluster: Any) -> dict[str, str]:
         "SLURM_AGENT_FOLDER": str(cluster.folder / "agent"),
         "SLURM_FOLDER": str(cluster.folder / "nodes"),
         "SLURM_COMMAND_SECONDS": "3.0",
-        "SLURM_SUBMIT_COMMAND_SECONDS": "3.0",
-        "SLURM_SUBMIT_SECONDS": "4.0",
+        # sbatch itself gives up after four seconds when nobody listens.
+        "SLURM_SUBMIT_COMMAND_SECONDS": "6.0",
+        "SLURM_SUBMIT_SECONDS": "3.0",
         "SLURM_RETRY_SECONDS": "0.3",
         "SLURM_SILENT_SECONDS": "1.0",
         "SLURM_FRESH_SECONDS": "0.3",
