@@ -63,6 +63,9 @@ class Reports:
             if session is None or session.over:
                 over = report.state in ("ended", "failed")
                 return Instruction("bye") if over else Instruction("end", "unknown session")
+            if report.restarts < session.restarts:
+                # Its node was held for lost and came back: the desktop has begun anew elsewhere.
+                return Instruction("bye") if report.state in ("ended", "failed") else Instruction("end", "begun_anew")
             try:
                 if report.log_tail:
                     await self._keep_log(session, report.log_tail)
