@@ -14,7 +14,8 @@ from typing import Any
 from madang.doors import handover, tickets
 from madang.doors.handover import DoorUnreachable
 from madang.doors.places import TICKET_SECONDS, Answer, DoorPlace, asked, go_through, read_answer, unreachable
-from madang.doors.wires import SocketWire, Wire
+from madang.doors.strangers import StrangersWire
+from madang.doors.wires import Wire
 
 __all__ = ["DoorPlace", "Download", "Upload", "call", "engine", "fetch", "stream_get", "stream_put"]
 
@@ -69,7 +70,7 @@ async def engine(place: DoorPlace, key: str, session: str, *, timeout_seconds: f
         wire, _ = await go_through(place, key, session, "desktop", timeout_seconds=timeout_seconds)
         return wire
     ticket = tickets.issue(key, session, valid_seconds=TICKET_SECONDS)
-    return SocketWire(await handover.take(place.path, ticket, place.uid, timeout_seconds=timeout_seconds))
+    return StrangersWire(await handover.take(place.path, ticket, place.uid, timeout_seconds=timeout_seconds))
 
 
 class Download:

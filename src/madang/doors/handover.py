@@ -11,18 +11,17 @@ said whose process is at the other end (SO_PEERCRED), both of the door and of th
 
 from __future__ import annotations
 
-import array
 import asyncio
-import contextlib
 import json
-import os
 import socket
 import struct
 from pathlib import Path
 from typing import Any
 
+from madang.doors.strangers import FLAGS, ROOM, StrangersWire, descriptors, get_rid_of
+from madang.doors.wires import until_ready
+
 _LONGEST_ANSWER = 4096
-_MOST_DESCRIPTORS = 4
 _BUSY_SECONDS = 0.02
 _CREDENTIALS = struct.Struct("3i")
 
@@ -67,26 +66,24 @@ def peer_uid(connection: socket.socket) -> int:
 
 
 async def take(door: Path, ticket: str, uid: int, *, timeout_seconds: float = 5.0) -> socket.socket:
-    """Goes through a door and returns the engine's socket: connected, non-blocking, owned by the caller.
+    """Goes through a door and returns the engine's socket: connected, owned by the caller, for a `StrangersWire`.
 
     uid is the session's account; door, socket and engine must all be its. Raises a DoorError.
     """
-    loop = asyncio.get_running_loop()
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.setblocking(False)
+    wire = StrangersWire(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
     try:
         async with asyncio.timeout(timeout_seconds):
-            await connect(connection, door)
-            if (found := peer_uid(connection)) != uid:
+            await connect(wire.socket, door)
+            if (found := peer_uid(wire.socket)) != uid:
                 raise DoorForeign(f"the door belongs to uid {found}, not {uid}")
-            await loop.sock_sendall(connection, json.dumps({"ticket": ticket}).encode() + b"\n")
-            line, passed = await _answer(connection)
+            await wire.send_all(json.dumps({"ticket": ticket}).encode() + b"\n")
+            line, passed = await _answer(wire.socket)
     except TimeoutError as error:
         raise DoorUnreachable(f"no answer in {timeout_seconds} s") from error
     except OSError as error:
         raise DoorUnreachable(error.strerror or str(error)) from error
     finally:
-        connection.close()
+        wire.close()
     return _judged(line, passed, uid)
 
 
@@ -104,75 +101,54 @@ async def connect(connection: socket.socket, path: Path) -> None:
             return
 
 
-async def _answer(connection: socket.socket) -> tuple[bytes, list[socket.socket]]:
-    """The answer's line and the sockets that came with it; closes all of them when it fails on the way."""
+async def _answer(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """The answer's line and the descriptors that came with it; gets rid of them when it fails on the way."""
     line = b""
-    passed: list[socket.socket] = []
+    passed: list[int] = []
     try:
         while not line.endswith(b"\n"):
-            await _readable(connection)
+            await until_ready(connection.fileno(), writable=False)
             try:
-                part, more = _receive(connection)
+                part, ancillary, _flags, _address = connection.recvmsg(_LONGEST_ANSWER, ROOM, FLAGS)
             except BlockingIOError:
                 continue
-            passed += more
+            passed += descriptors(ancillary)
             line += part
             if not part or len(line) > _LONGEST_ANSWER:
                 raise DoorUnreachable("the agent hung up")
+            if len(passed) > 1:
+                raise DoorForeign("more came through the door than one socket")
     except BaseException:
-        _close(passed)
+        get_rid_of(passed)
         raise
     return line, passed
 
 
-def _receive(connection: socket.socket) -> tuple[bytes, list[socket.socket]]:
-    size = array.array("i").itemsize
-    room = socket.CMSG_SPACE(_MOST_DESCRIPTORS * size)
-    part, ancillary, _flags, _address = connection.recvmsg(_LONGEST_ANSWER, room, socket.MSG_CMSG_CLOEXEC)
-    descriptors = array.array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: len(data) - len(data) % size])
-    passed = []
-    for descriptor in descriptors:
-        try:
-            passed.append(socket.socket(fileno=descriptor))
-        except OSError:
-            # Not a socket at all.
-            os.close(descriptor)
-    return part, passed
-
-
-async def _readable(connection: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(connection.fileno(), wake)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(connection.fileno())
-
-
-def _judged(line: bytes, passed: list[socket.socket], uid: int) -> socket.socket:
+def _judged(line: bytes, passed: list[int], uid: int) -> socket.socket:
+    """The engine's socket, when the answer is a yes and it is one."""
     try:
         answer = json.loads(line)
         if not isinstance(answer, dict):
             raise ValueError("not an object")
-    except ValueError as error:
-        _close(passed)
+        if answer.get("ok") is not True:
+            raise refusal(answer)
+        if not passed:
+            raise DoorUnreachable("the agent said yes, but no socket came")
+        return _engine(passed[0], uid)
+    except (ValueError, RecursionError) as error:
+        get_rid_of(passed)
         raise DoorUnreachable("the agent's answer cannot be understood") from error
-    if answer.get("ok") is not True:
-        _close(passed)
-        raise refusal(answer)
-    if len(passed) != 1:
-        _close(passed)
-        raise DoorUnreachable(f"{len(passed)} sockets instead of one came through the door")
-    engine = passed[0]
+    except DoorError:
+        get_rid_of(passed)
+        raise
+
+
+def _engine(descriptor: int, uid: int) -> socket.socket:
+    """Raises DoorForeign; the descriptor is still the caller's then."""
+    try:
+        engine = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise DoorForeign("what came through the door is no socket") from error
     try:
         if engine.family != socket.AF_UNIX or engine.type != socket.SOCK_STREAM:
             raise DoorForeign("what came through the door is no Unix stream socket")
@@ -180,15 +156,9 @@ def _judged(line: bytes, passed: list[socket.socket], uid: int) -> socket.socket
             raise DoorForeign(f"the engine belongs to uid {found}, not {uid}")
         engine.setblocking(False)
     except OSError as error:
-        engine.close()
+        engine.detach()
         raise DoorForeign(str(error)) from error
     except DoorError:
-        engine.close()
+        engine.detach()
         raise
     return engine
-
-
-def _close(sockets: list[socket.socket]) -> None:
-    for one in sockets:
-        with contextlib.suppress(OSError):
-            one.close()

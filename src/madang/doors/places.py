@@ -21,7 +21,8 @@ from typing import Any
 
 from madang.doors import handover, tickets
 from madang.doors.handover import DoorForeign, DoorUnreachable
-from madang.doors.wires import SocketWire, TlsWire, Wire, client_context, keep_alive
+from madang.doors.strangers import StrangersWire
+from madang.doors.wires import TlsWire, Wire, client_context, keep_alive
 
 # A listing of a folder is the longest answer.
 _LONGEST_ANSWER = 4 * 1024 * 1024
@@ -125,8 +126,8 @@ async def _connect(place: DoorPlace) -> Wire:
     return await _connect_unix(place.path, place.uid) if place.path is not None else await _connect_tls(place)
 
 
-async def _connect_unix(path: Path, uid: int) -> SocketWire:
-    wire = SocketWire(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+async def _connect_unix(path: Path, uid: int) -> StrangersWire:
+    wire = StrangersWire(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
     try:
         await handover.connect(wire.socket, path)
         if (found := handover.peer_uid(wire.socket)) != uid:

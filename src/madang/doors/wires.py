@@ -97,7 +97,7 @@ class SocketWire(Wire):
             return -1
 
     async def _readable(self) -> None:
-        await _until(self.socket.fileno(), writable=False)
+        await until_ready(self.socket.fileno(), writable=False)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await asyncio.get_running_loop().sock_sendall(self.socket, data)
@@ -146,10 +146,10 @@ class TlsWire(Wire):
         return count
 
     async def _readable(self) -> None:
-        await _until(self.socket.fileno(), writable=False)
+        await until_ready(self.socket.fileno(), writable=False)
 
     async def _writable(self) -> None:
-        await _until(self.socket.fileno(), writable=True)
+        await until_ready(self.socket.fileno(), writable=True)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         left = memoryview(data)
@@ -185,7 +185,7 @@ def keep_alive(connection: socket.socket) -> None:
         connection.setsockopt(level, option, value)
 
 
-async def _until(descriptor: int, *, writable: bool) -> None:
+async def until_ready(descriptor: int, *, writable: bool) -> None:
     """Waits for a descriptor; one task for each direction."""
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
