@@ -75,7 +75,11 @@ class Slurm:
         return next((each for each in found if each.id == job), None)
 
     async def ended(self, job: str) -> JobEnd | None:
-        """How a job ended: asked of the controller, then of the accounting if there is one. None: nobody knows."""
+        """How a job is: asked of the controller, then, if it does not know it, of the accounting, if there is one.
+
+        None: nobody knows how it ended. A controller that was killed may have forgotten a job, and the accounting then
+        holds it for running for ever.
+        """
         done = await self._run("scontrol", "--oneliner", "show", "job", job, accept=_ANY)
         if done.status == 0 and (end := parse.job_end(done.stdout)):
             return end
@@ -88,7 +92,8 @@ class Slurm:
             )  # fmt: skip
         except CommandFailed:
             return None  # no accounting, or none that answers
-        return parse.accounted_end(done.stdout)
+        end = parse.accounted_end(done.stdout)
+        return end if end is not None and end.over else None
 
     async def cancel(self, job: str) -> None:
         """Silent when the job is over or unknown."""
