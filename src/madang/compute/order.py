@@ -137,13 +137,15 @@ class Report(msgspec.Struct, kw_only=True):
 class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the portal says to an agent, over its link or through its door.
 
-    end with a reason · time: a new end of the time limit (None: none) · portals: where the portal is from now on ·
+    end with a reason · time: a new end of the time limit (None: none) · size: of the screen · portals: where the portal is from now on ·
     hello: the portal's clock (now), said once a link stands · bye: to the last report.
     """
 
-    do: Literal["end", "time", "portals", "hello", "bye"]
+    do: Literal["end", "time", "size", "portals", "hello", "bye"]
     reason: str = "asked"
     ends_at: float | None = None
+    width: Number = 0
+    height: Number = 0
     portals: tuple[str, ...] = ()
     portal_certificates: str = ""
     now: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from madang.compute.order import Instruction
 from madang.desktops.model import Session
 from madang.desktops.rules import extendable_until
 from madang.desktops.service import Desktops
@@ -44,7 +45,7 @@ class Lifetime:
             return await desktops.change(session, ends_at=ends_at)
 
         changed = await desktops.again(lambda: desktops.get(visitor, session_id), store)
-        await desktops.tell_end(changed)
+        desktops.instruct(changed, Instruction("time", ends_at=changed.ends_at))
         await desktops.audit.record(
             "desktop.extend", person=visitor.person, object=session_id, address=address, detail=f"{seconds} s"
         )

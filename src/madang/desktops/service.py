@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from madang.compute.launcher import Launcher
-from madang.compute.order import Stage
+from madang.compute.order import Instruction, Stage
 from madang.desktops.measures import Measures
 from madang.desktops.model import Session, State
 from madang.desktops.policies import Policies
@@ -82,8 +82,8 @@ class Desktops:
         self._encoded = EncodedViews()
         # Set by whoever carries sessions on: called with the id of one that wants a look now.
         self.wake: Callable[[str], None] = lambda _session: None
-        # Set likewise: tells a session's agent that its end was moved.
-        self.tell_end: Callable[[Session], Awaitable[None]] = _tell_nobody
+        # Set likewise: has a session's agent told something, as soon as it can be reached.
+        self.instruct: Callable[[Session, Instruction], None] = _tell_nobody
         # Called when one of the pool was taken.
         self.after_take: list[Callable[[], None]] = []
         # Called with the id of a session that has just come to its end.
@@ -115,7 +115,8 @@ class Desktops:
         if taken is None:
             self.wake(session.id)
         else:
-            await self.tell_end(session)
+            self.instruct(session, Instruction("time", ends_at=session.ends_at))
+            self.instruct(session, Instruction("size", width=session.width, height=session.height))
             for after_take in self.after_take:
                 after_take()
         return session
@@ -178,7 +179,6 @@ class Desktops:
         """A ready desktop of the pool that is as the wish, given to its person; None when there is none."""
         for ready in await self.store.pooled(wish.person_id):
             same = ready.preset == wish.preset and ready.account == wish.account and _same_terms(ready, wish)
-            same = same and (ready.width, ready.height) == (wish.width, wish.height)
             if not same or ready.state is not State.READY or ready.unknown_since is not None or not ready.wanted:
                 continue
             now = clock.now()
@@ -188,6 +188,8 @@ class Desktops:
                     most=most,
                     name=wish.name,
                     notes=wish.notes,
+                    width=wish.width,
+                    height=wish.height,
                     created_at=now,
                     ready_at=now,
                     ends_at=now + wish.time_limit_seconds,
@@ -362,5 +364,5 @@ def _same_terms(ready: Session, wish: Session) -> bool:
     return ready.terms == msgspec.structs.replace(wish.terms, resources=asked)
 
 
-async def _tell_nobody(_session: Session) -> None:
+def _tell_nobody(_session: Session, _instruction: Instruction) -> None:
     """Until somebody carries sessions on."""

@@ -30,6 +30,8 @@ from madang.kernel.settings import as_root
 
 log = logger("desktops")
 FORGET_SECONDS = 60.0
+# Between the tries to tell an agent something. It hears its end again whenever it connects.
+PAUSES_SECONDS = (1.0, 3.0, 10.0)
 
 
 class Supervisor:
@@ -64,13 +66,14 @@ class Supervisor:
         self._news_again = news_again
         self._launching: set[str] = set()
         self._steps: dict[str, asyncio.Task[None]] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         self._forgot_at = 0.0
         self._stopped = False
         self.loop = Loop(desktops.service, self.cycle, look_seconds, lease=True)
 
     async def start(self) -> None:
         self._desktops.wake = self.wake
-        self._desktops.tell_end = self._tell_end
+        self._desktops.instruct = self.instruct
         for launcher in self._launchers.values():
             launcher.on_exit = self.wake
         for session in await self._desktops.store.running():
@@ -79,9 +82,10 @@ class Supervisor:
 
     async def stop(self) -> None:
         self._stopped = True
-        for task in tuple(self._steps.values()):
+        tasks = (*self._steps.values(), *self._telling)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._steps.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._desktops.pulses.stop()
 
     def wake(self, session_id: str) -> None:
@@ -210,10 +214,20 @@ class Supervisor:
             self._news_again(session.id)
         changed = await self._desktops.change(session, **changes)
         if changed.ends_at != session.ends_at and changed.ends_at is not None:
-            await self._tell_end(changed)
+            self.instruct(changed, Instruction("time", ends_at=changed.ends_at))
 
-    async def _tell_end(self, session: Session) -> None:
-        await self._reach.tell(session, Instruction("time", ends_at=session.ends_at))
+    def instruct(self, session: Session, instruction: Instruction) -> None:
+        """Have its agent told, now or when it can be reached a little later."""
+        if not self._stopped:
+            task = asyncio.create_task(self._insist(session, instruction))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _insist(self, session: Session, instruction: Instruction) -> None:
+        for pause in PAUSES_SECONDS:
+            if await self._reach.tell(session, instruction):
+                return
+            await asyncio.sleep(pause)
 
     async def _launch(self, session: Session) -> None:
         if session.id in self._launching:

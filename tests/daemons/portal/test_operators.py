@@ -202,9 +202,16 @@ def test_a_click_takes_a_desktop_that_stands_ready(site: PortalProcess, member: 
     eventually(lambda: _pool(site, "ready") == 1, 20, lambda: f"no desktop stands ready\n{site.log[-3000:]}")
     [ready] = set(site.stored_sessions()) - {session["id"] for session in member.sessions()}
     assert member.get(f"/api/vnc/sessions/{ready}").status_code == 404, "nobody has it yet"
-    taken = member.ask(preset=one["id"], name="mine")
+    taken = member.ask(preset=one["id"], name="mine", width=1024, height=700)
     try:
         assert (taken["id"], taken["state"], taken["name"]) == (ready, "ready", "mine")
+        # It was made for nobody's window in particular: its screen takes the size asked for.
+        member.until_true(
+            ready,
+            lambda now: now["pulse"] and (now["pulse"]["width"], now["pulse"]["height"]) == (1024, 700),
+            5,
+            "its screen has not the size that was asked for",
+        )
         eventually(lambda: _pool(site, "ready") == 1, 20, "the pool is not filled again")
         changed = site.by_token("olga").put(f"/api/vnc/presets/{one['id']}", json=one | {"pool_size": 0})
         assert changed.status_code == 200

@@ -17,7 +17,7 @@ import msgspec
 
 from madang.compute import processes, remains
 from madang.compute.order import AgentDoor, AgentOrder, Failure, Instruction, Pulse, Report, Stage
-from madang.desktops.agent import failures, own_folder
+from madang.desktops.agent import failures, own_folder, rfb
 from madang.desktops.agent.account import Account
 from madang.desktops.agent.aside import AsideFailed
 from madang.desktops.agent.clock import Clock
@@ -155,8 +155,17 @@ class Life:
             self._ends_at = instruction.ends_at
             log(f"time limit: {instruction.ends_at}")
             self._wake.set()
+        elif instruction.do == "size":
+            self._keep(self._resize(instruction.width, instruction.height))
         elif instruction.do == "hello":
             self._tell()  # again, by the clock that is known now
+
+    async def _resize(self, width: int, height: int) -> None:
+        try:
+            await rfb.resize(self._verbs.desktop, width, height)
+        except (OSError, TimeoutError, Refusal) as error:
+            log(f"screen: not {width}x{height}: {error}")
+        self._wake.set()  # the next pulse says what it is
 
     async def _be_instructed(self, guest: Guest) -> None:
         """The verb `instruct`: a portal without a link to this agent comes through the door."""

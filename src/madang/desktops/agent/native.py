@@ -23,9 +23,9 @@ from madang.desktops.agent.clock import Clock
 from madang.desktops.agent.door import NoFreePort, bind_one_of
 from madang.desktops.agent.guest import Guest, Refusal
 from madang.desktops.agent.log import log
+from madang.desktops.agent.rfb import VERSION, exactly, greet_engine
 from madang.doors.wires import SocketWire, TlsWire, Wire, keep_alive
 
-_VERSION = b"RFB 003.008\n"
 _VENCRYPT = 19
 _VENCRYPT_VERSION = b"\x00\x02"
 _X509_VNC = 261
@@ -97,7 +97,7 @@ class Native:
         engine = await self._desktop.connect()
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                await _greet_engine(engine)
+                await greet_engine(engine)
             await wire.send_all(struct.pack(">I", 0))
             await carry(wire, engine)
         finally:
@@ -181,7 +181,7 @@ class Opening:
         """Returns for the first one who knows it. Raises NotThisWay."""
         challenge = os.urandom(16)
         await wire.send_all(challenge)
-        answer = await _exactly(wire, 16)
+        answer = await exactly(wire, 16)
         right = hmac.compare_digest(answer, des.response(challenge, self.password))
         if not self.is_open:
             right = False
@@ -198,40 +198,18 @@ class Opening:
 
 
 async def _agree_on_tls(wire: Wire) -> None:
-    await wire.send_all(_VERSION)
-    if await _exactly(wire, 12) != _VERSION:
+    await wire.send_all(VERSION)
+    if await exactly(wire, 12) != VERSION:
         raise NotThisWay("another version of RFB")
     await wire.send_all(bytes([1, _VENCRYPT]))
-    if (await _exactly(wire, 1))[0] != _VENCRYPT:
+    if (await exactly(wire, 1))[0] != _VENCRYPT:
         raise NotThisWay("a client without VeNCrypt")
     await wire.send_all(_VENCRYPT_VERSION)
-    if await _exactly(wire, 2) != _VENCRYPT_VERSION:
+    if await exactly(wire, 2) != _VENCRYPT_VERSION:
         await wire.send_all(b"\x01")
         raise NotThisWay("another version of VeNCrypt")
     await wire.send_all(struct.pack(">BBI", 0, 1, _X509_VNC))
-    if struct.unpack(">I", await _exactly(wire, 4))[0] != _X509_VNC:
+    if struct.unpack(">I", await exactly(wire, 4))[0] != _X509_VNC:
         await wire.send_all(b"\x00")
         raise NotThisWay("another kind of VeNCrypt")
     await wire.send_all(b"\x01")
-
-
-async def _greet_engine(engine: Wire) -> None:
-    """The client's half of the handshake that the engine expects: RFB 3.8, no security of its own."""
-    await _exactly(engine, 12)
-    await engine.send_all(_VERSION)
-    await _exactly(engine, (await _exactly(engine, 1))[0])
-    await engine.send_all(b"\x01")
-    if await _exactly(engine, 4) != bytes(4):
-        raise NotThisWay("the display refuses")
-
-
-async def _exactly(wire: Wire, size: int) -> bytes:
-    data = bytearray(size)
-    room = memoryview(data)
-    filled = 0
-    while filled < size:
-        count = await wire.receive_into(room[filled:])
-        if not count:
-            raise ConnectionError("the other side hung up")
-        filled += count
-    return bytes(data)

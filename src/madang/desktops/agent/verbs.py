@@ -28,7 +28,7 @@ class Verbs:
         self.display: int | None = None
         self._order = order
         self._certificate: asyncio.Task[Certificate] | None = None
-        desktop = Desktop(Path(order.folder))
+        self.desktop = desktop = Desktop(Path(order.folder))
         self._files = Files(account.home, order.largest_upload_bytes, order.minimum_free_bytes)
         self._native = Native(order.native_ports, desktop, clock, self.certificate)
         self.all: dict[str, Verb] = {
