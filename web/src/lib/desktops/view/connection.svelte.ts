@@ -5,7 +5,7 @@ import { myself } from '../../identity/me.svelte';
 import { isOver, mayHaveScreen, type Session } from '../model';
 import type { ScreenSource, Screened } from './source';
 import type { Viewer } from './viewer';
-import { loadViewer } from './viewer-loader';
+import { loadViewer } from './screen-loader';
 
 /** `waiting` for its start, `over` ended or failed, `gone` there is no such session for this person. */
 export type Phase = 'waiting' | 'connecting' | 'connected' | 'reconnecting' | 'over' | 'gone';
