@@ -233,7 +233,8 @@ class SlurmLauncher:
             return None
         known, uid, _at = self._submitted.get(session, (None, None, 0.0))
         if number := number or known:
-            return self._snapshot.jobs.get(number)
+            job = self._snapshot.jobs.get(number)
+            return job if job is not None and _is_its(job, session, uid) else None
         live = [job for job in self._snapshot.named(script.job_name(session), uid) if not job.over]
         if not live:
             return None
@@ -329,7 +330,8 @@ class SlurmLauncher:
         """Raises InvalidInput (too_long), Conflict (not_running), Unavailable (scheduler_refused, scheduler_silent)."""
         try:
             job = await self._slurm.job(placement.job) if placement.job else None
-            if job is None or not job.runs or job.begins is None:
+            uid = self._submitted.get(session, (None, None, 0.0))[1]
+            if job is None or not job.runs or job.begins is None or not _is_its(job, session, uid):
                 raise Conflict("Its job does not run.", code="not_running", title="The desktop does not run")
             longest = (await self._facts.get()).longest(job.partitions, job.qos)
             if longest is not None and ends_at > job.begins + longest + _SLACK_SECONDS:
@@ -413,7 +415,7 @@ class SlurmLauncher:
         found = {job.id for job in jobs if job.name == name and not job.over and uid in (None, job.uid)}
         if placement and placement.job and placement.job not in found:
             job = await self._slurm.job(placement.job)
-            if job is not None and not job.over:
+            if job is not None and not job.over and _is_its(job, session, uid):
                 found.add(job.id)
         return found
 
@@ -422,6 +424,13 @@ class SlurmLauncher:
         self._watched.clear()
         for task in (*self._tasks, *([self._refreshing] if self._refreshing else ())):
             task.cancel()
+
+
+def _is_its(job: Job, session: str, uid: int | None) -> bool:
+    """Whether a job can be the session's. Its number may come from its person: from an agent's report, or from sbatch,
+    which runs as that person; and a portal that is root could end or extend anybody's job.
+    """
+    return job.uid == uid if uid is not None else job.name == script.job_name(session)
 
 
 def _silent(error: CommandFailed) -> Unavailable:
