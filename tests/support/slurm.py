@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import secrets
 import sys
 import tempfile
@@ -23,6 +24,8 @@ Found = TypeVar("Found")
 # scripts/ is no package: the demo runs what is in it before there is any environment.
 sys.path.append(str(ROOT / "scripts"))
 slurm_cluster = importlib.import_module("slurm_cluster")
+# Accounts of the cluster's jobs, and one that Slurm does not know; several runs of the tests may go side by side.
+PERSON, OTHER, STRANGER = (f"mdgsl{letter}{os.getpid()}" for letter in "abx")
 # Short, so that what a cluster waits for comes soon.
 QUICK = {"MinJobAge": "10", "SlurmdTimeout": "6", "SlurmctldTimeout": "6", "KillWait": "2", "MessageTimeout": "5"}
 

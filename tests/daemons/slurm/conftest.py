@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import AS_ROOT, make_account, remove_account
-from tests.support.slurm import make_cluster, slurm_cluster
+from tests.support.slurm import OTHER, PERSON, STRANGER, make_cluster, slurm_cluster
 
-ACCOUNTS = ("mdgslurma", "mdgslurmb")
-STRANGER = "mdgslurmx"  # an account that Slurm does not know
+ACCOUNTS = (PERSON, OTHER)
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,8 @@ from madang.compute import processes
 from madang.compute.launcher import LaunchFailed
 from madang.compute.slurm import bundle
 from tests.support.portal import marked
-from tests.support.slurm import make_launcher, make_order, seen, until
+from tests.support.slurm import PERSON, make_launcher, make_order, seen, until
 
-PERSON = "mdgslurma"
 AGENT = "madang.desktops.agent"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import pwd
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -11,12 +13,11 @@ from typing import Any
 
 import pytest
 
+from madang.compute import processes
 from madang.compute.launcher import LaunchFailed, LaunchUnsure
 from madang.compute.slurm import SlurmLauncher
 from madang.kernel.errors import Unavailable
-from tests.support.slurm import make_launcher, make_order, seen, until
-
-PERSON = "mdgslurma"
+from tests.support.slurm import PERSON, make_launcher, make_order, seen, until
 
 
 @pytest.fixture
@@ -38,6 +39,8 @@ async def test_a_controller_that_dies_is_silent_and_its_jobs_are_not_over(
     order = make_order(launcher, PERSON)
     placement = await launcher.start(order, "")
     await seen(launcher, order.session, placement, lambda s: s.alive)
+    # One that is killed before it has written down what runs, which it does every 5 s, forgets it.
+    await asyncio.sleep(6)
     left: list[str] = []
     launcher.on_exit = left.append
     await launcher.cluster()
@@ -70,6 +73,25 @@ async def test_a_submit_whose_answer_is_lost_is_found_again(cluster: Any, place:
     cluster.controller.send(signal.SIGCONT)
     sight = await seen(launcher, order.session, None, lambda s: s.alive)
     assert sight.job and sight.node and jobs_of(cluster, order.session) == ["RUNNING"]
+
+
+async def test_a_job_that_a_killed_controller_forgot_is_gone(launcher: SlurmLauncher, cluster: Any) -> None:
+    """It writes its jobs down every few seconds. The accounting may hold such a job for running for ever."""
+    before = {file: file.read_bytes() for file in (cluster.folder / "state").glob("job_state*")}
+    order = make_order(launcher, PERSON)
+    placement = await launcher.start(order, "")
+    await seen(launcher, order.session, placement, lambda s: s.alive)
+    cluster.controller.kill()
+    for file in (cluster.folder / "state").glob("job_state*"):
+        file.unlink()
+    for file, content in before.items():
+        file.write_bytes(content)
+        shutil.chown(file, "slurm", "slurm")
+    await asyncio.to_thread(cluster.mend)
+    sight = await seen(launcher, order.session, placement, lambda s: s.alive is False)
+    # A controller that lost all of its jobs has the accounting call them cancelled.
+    assert sight.end == ("gone" if before else "cancelled")
+    await until(lambda: _processes(), lambda left: not left)  # its node was told to end it
 
 
 async def test_a_submit_that_was_never_taken_is_gone_after_a_while(launcher: SlurmLauncher, cluster: Any) -> None:
@@ -152,6 +174,11 @@ async def test_lost_nodes_and_reached_time_limits(launcher: SlurmLauncher, clust
     assert sight.end == "time_limit"
     sight = await seen(launcher, moved.session, placements[moved.session], lambda s: s.alive, 150)
     assert sight.node == cluster.node_names[1] and sight.job == placements[moved.session].job
+
+
+async def _processes() -> list[int]:
+    uid = pwd.getpwnam(PERSON).pw_uid
+    return [process.pid for process in processes.everything() if processes.owner(process.pid) == uid]
 
 
 async def _states(cluster: Any, session: str) -> list[str]:

@@ -10,9 +10,7 @@ import pytest
 from madang.compute.sight import Placement
 from madang.kernel import clock
 from madang.kernel.errors import Conflict
-from tests.support.slurm import make_launcher, make_order, seen
-
-PERSON, OTHER = "mdgslurma", "mdgslurmb"
+from tests.support.slurm import OTHER, PERSON, make_launcher, make_order, seen
 
 
 @pytest.mark.parametrize("began_here", [True, False])

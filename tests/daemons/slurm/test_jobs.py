@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from madang.compute.sight import Placement
-from tests.support.slurm import make_launcher, make_order, seen, until
-
-PERSON, OTHER = "mdgslurma", "mdgslurmb"
+from tests.support.slurm import OTHER, PERSON, make_launcher, make_order, seen, until
 
 
 async def test_a_job_runs_as_its_person_and_ends(cluster: Any, place: Path) -> None:

@@ -13,9 +13,7 @@ from madang.compute.sight import Placement, Seen
 from madang.compute.slurm import SlurmLauncher
 from madang.kernel import clock
 from madang.kernel.errors import Conflict, InvalidInput
-from tests.support.slurm import make_launcher, make_order, seen
-
-PERSON, OTHER, STRANGER = "mdgslurma", "mdgslurmb", "mdgslurmx"
+from tests.support.slurm import OTHER, PERSON, STRANGER, make_launcher, make_order, seen
 
 
 @pytest.fixture
