@@ -87,7 +87,7 @@ def test_why_it_waits_is_said(
     for word in words:
         expect(card).to_contain_text(word)
     card.get_by_role("button", name=re.compile("Cancel|취소")).click()
-    expect(page.get_by_test_id("confirm")).to_be_visible()
+    expect(page.get_by_test_id("confirm")).to_contain_text(re.compile("leaves the queue|대기열에서 빠집니다"))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, Route
 
 from tests.browser.conftest import DESK
 from tests.browser.inside import Inside
+from tests.browser.offers import presets
 from tests.browser.screen import open_desktop, settled_picture, show_bar
 from tests.browser.site import Person, Site
 from tests.support import displays
@@ -27,7 +28,20 @@ LOOKS = [("light", "en"), ("dark", "ko"), ("dark", "en"), ("light", "ko")]
 IN_ALL_LOOKS = {"desktops", "sign-in"}
 LOCALES = {"en": "en-GB", "ko": "ko-KR"}
 NEW = "doyun"
+NOTES = "3장의 그림. Keep the notebook open."
 GREETING = r"""printf '$ echo "안녕하세요, 마당!" | tee 인사.txt\n안녕하세요, 마당!\n$ wc -m 인사.txt\n11 인사.txt\n'"""
+PRESETS: list[dict[str, Any]] = [
+    {"name": "Standard", "description": "For everyday work. 평소에 쓰는 데스크톱입니다.", "native": True},
+    {
+        "name": "Large memory", "description": "For meshes and post-processing. 큰 해석 결과를 볼 때 씁니다.",
+        "launcher": "slurm", "partition": "viz", "cpus": 16, "memory_bytes": 128_000_000_000, "idle_stop_seconds": 7200,
+    },
+    {
+        "name": "GPU", "description": "For rendering with a graphics card. 그래픽 카드로 렌더링할 때 씁니다.",
+        "launcher": "slurm", "partition": "viz", "qos": "gpu", "cpus": 8, "memory_bytes": 64_000_000_000,
+        "gpus": "a100:1", "pool_size": 2,
+    },
+]  # fmt: skip
 PEOPLE = [("haeun", "김하은", "teacher"), ("minjun", "이민준", "member"), ("seoyeon", "박서연", "operator")]
 
 
@@ -35,20 +49,29 @@ PEOPLE = [("haeun", "김하은", "teacher"), ("minjun", "이민준", "member"), 
 def scene(accounts: None) -> Iterator[tuple[Site, Person, str]]:
     """A site with people, two desktops that run and one that could not start; the id of the first."""
     first = displays.take_range()[0]
-    with Site(VNC_FIRST_DISPLAY=str(first), VNC_LAST_DISPLAY=str(first + 1)) as site:
+    limits = {"VNC_FIRST_DISPLAY": str(first), "VNC_LAST_DISPLAY": str(first + 1), "VNC_SHARE_GUESTS": "true"}
+    with Site(**limits) as site, presets(site, *PRESETS):
         for name, shown, role in PEOPLE:
             site.person(name, shown, roles=(role,))
         site.person(NEW, "정도윤")
         owner = site.boss
-        desktop = str(owner.http.start_desktop(name="Data analysis", width=1440, height=900)["id"])
+        desktop = str(owner.http.start_desktop(name="Data analysis", notes=NOTES, width=1440, height=900)["id"])
         owner.http.start_desktop(name="논문 그림", width=1440, height=900)
         owner.http.until(str(owner.http.ask(name="One too many")["id"]), "failed")
+        put_files(owner, desktop)
         inside = Inside(desktop)
         words = ["env", "PS1=$ ", "bash", "--norc", "-c", f"{GREETING}; exec bash --norc"]
         inside.open_terminal(title="Terminal", geometry="84x22+150+170", command=words)
         yield site, owner, desktop
         inside.close()
     displays.give_back(first)
+
+
+def put_files(owner: Person, desktop: str) -> None:
+    for name, size in (("격자.vtu", 48_200_000), ("results.csv", 18_400), ("그림 3.png", 912_000)):
+        wish = {"folder": "", "name": name}
+        answer = owner.http.put(f"/api/vnc/sessions/{desktop}/files/content", params=wish, content=bytes(size))
+        assert answer.status_code == 201, answer.text
 
 
 @pytest.mark.parametrize(("theme", "language"), LOOKS)
@@ -91,14 +114,20 @@ def test_pictures(
     if whole:
         pages.append(open_page(owner.name))
         take_start(pages[3], owner.http.session(desktop), take)
+        pages.append(open_page(owner.name))
+        take_waiting(pages[4], owner.http.session(desktop), take)
+        link = take_dialogs(pages[2], desktop, take)
         take_desktop(pages[2], desktop, take)
+        pages.append(open_page(""))
+        take_shared(pages[5], link, language, take)
     for page in pages:
         page.context.close()
 
 
 def take_places(page: Page, take: Any) -> None:
     page.goto("/desktops")
-    page.get_by_test_id("session").first.wait_for()
+    page.get_by_test_id("thumbnail").first.wait_for()
+    page.wait_for_load_state("networkidle")
     take(page, "desktops")
     page.get_by_test_id("new-options").click()
     page.get_by_test_id("new-dialog").wait_for()
@@ -107,6 +136,14 @@ def take_places(page: Page, take: Any) -> None:
         page.goto(f"/{path}")
         page.wait_for_load_state("networkidle")
         take(page, path)
+    for part in ("", "/presets", "/usage"):
+        page.goto(f"/site/desktops{part}")
+        page.wait_for_load_state("networkidle")
+        take(page, f"site-desktops{part.replace('/', '-')}")
+    page.get_by_test_id("part-presets").click()
+    page.get_by_test_id("preset-edit").nth(2).click()
+    page.get_by_test_id("preset-dialog").wait_for()
+    take(page, "site-preset")
 
 
 def take_start(page: Page, session: dict[str, Any], take: Any) -> None:
@@ -128,6 +165,55 @@ def take_start(page: Page, session: dict[str, Any], take: Any) -> None:
     page.goto(f"/desktops/{session['id']}")
     page.get_by_test_id("timeline").wait_for()
     take(page, "starting")
+
+
+def take_waiting(page: Page, session: dict[str, Any], take: Any) -> None:
+    """One that waits in the queue of a cluster."""
+    now = datetime.now(UTC)
+    expected = (now + timedelta(minutes=25)).isoformat()
+    waiting = {
+        "reason": "resources", "said": "Resources", "partition": "viz", "expected_at": expected, "position": 4,
+    }  # fmt: skip
+    preset = {"id": "large", "name": "Large memory"}
+    shown = session | {"state": "waiting", "launcher": "slurm", "waiting": waiting, "preset": preset, "job": "4711"}
+    shown |= {"created_at": (now - timedelta(minutes=3)).isoformat(), "ready_at": None, "stages": []}
+    page.route(
+        re.compile(f"/api/vnc/sessions/{session['id']}$"),
+        lambda route: route.fulfill(content_type="application/json", body=json.dumps(shown)),
+    )
+    page.route_web_socket(re.compile("/api/live"), lambda socket: None)
+    page.goto(f"/desktops/{session['id']}")
+    page.get_by_test_id("waiting").wait_for()
+    take(page, "waiting")
+
+
+def take_dialogs(page: Page, desktop: str, take: Any) -> str:
+    """What is done with a desktop; gives a link to it."""
+    link = ""
+    for dialog, place in (("extend", 0), ("share", 1), ("files", 2), ("native", 3)):
+        page.goto("/desktops")
+        page.locator(f"[data-testid=session][data-id='{desktop}']").get_by_test_id("session-menu").click()
+        page.get_by_role("menuitem").nth(place).click()
+        page.get_by_test_id(f"{dialog}-dialog").wait_for()
+        if dialog == "share":
+            page.get_by_test_id("share-guests").check()
+            page.get_by_test_id("share-make").click()
+            link = page.get_by_test_id("share-link").input_value()
+        elif dialog == "native":
+            page.get_by_test_id("native-open").click()
+            page.get_by_test_id("native-password").wait_for()
+        page.wait_for_load_state("networkidle")
+        take(page, dialog)
+    return link
+
+
+def take_shared(page: Page, link: str, language: str, take: Any) -> None:
+    page.goto(link)
+    page.get_by_test_id("guest-name").fill("박서연" if language == "ko" else "Seoyeon")
+    page.get_by_test_id("guest-enter").click()
+    page.locator("[data-testid=desktop-view][data-pictured=true]").wait_for(timeout=25_000)
+    settled_picture(page)
+    take(page, "shared")
 
 
 def take_desktop(page: Page, desktop: str, take: Any) -> None:

@@ -12,7 +12,7 @@ from tests.browser.conftest import PHONE, MakeContext
 from tests.browser.inside import Inside
 from tests.browser.offers import own_desktop
 from tests.browser.screen import open_desktop, picture, show_bar, shows_desktop, wait_for_picture
-from tests.browser.site import Person, Site
+from tests.browser.site import PASSWORD, Person, Site
 from tests.browser.watch import watch_of
 from tests.support.waiting import eventually
 
@@ -149,11 +149,14 @@ def test_without_guests_one_signs_in(site: Site, owner_page: Page, open_browser:
     page.get_by_test_id("guest-name").fill("nobody")
     page.get_by_test_id("guest-enter").click()
     expect(page.get_by_test_id("guest-sign-in")).to_be_visible()
-    colleague = open_browser(site, site.person(display_name="박동료")).new_page()
-    colleague.goto(link)
-    colleague.locator("[data-testid=desktop-view][data-state=connected]").wait_for(timeout=20_000)
-    show_bar_of_owner = owner_page.get_by_test_id("share").filter(has_text="Colleague")
-    expect(show_bar_of_owner.get_by_test_id("share-watching")).to_contain_text("1 is watching")
+    colleague = site.person(display_name="박동료", password=PASSWORD)
+    page.get_by_test_id("guest-sign-in").click()
+    page.get_by_label("Name").fill(colleague.name)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("[data-testid=desktop-view][data-state=connected]").wait_for(timeout=20_000)
+    row = owner_page.get_by_test_id("share").filter(has_text="Colleague")
+    expect(row.get_by_test_id("share-watching")).to_contain_text("1 is watching")
 
 
 def test_a_phone_looks_on_in_korean(site: Site, owner_page: Page, open_browser: MakeContext) -> None:

@@ -30,7 +30,7 @@ export const places: Place[] = [
   },
   {
     path: '/site/desktops',
-    label: (t) => t.operators.nav,
+    label: (t) => t.nav.siteDesktops,
     icon: Layers,
     group: 'site',
     load: () => import('../lib/desktops/operators/OperatorsPage.svelte'),

@@ -23,6 +23,7 @@ export function withPulse(points: Point[], pulse: Pulse | null): Point[] {
 /** An SVG path through the values, newest at the right edge of a box of 100 x 24; a gap where nothing was measured. */
 export function line(points: Point[], value: (point: Point) => number | null, most: number, now: number): string {
   const parts: string[] = [];
+  const shown = span(points, now);
   let before: number | null = null;
   for (const point of points) {
     const size = value(point);
@@ -30,7 +31,7 @@ export function line(points: Point[], value: (point: Point) => number | null, mo
       before = null;
       continue;
     }
-    const x = Math.max(0, 100 - ((now - point.at) / hour) * 100);
+    const x = Math.max(0, 100 - ((now - point.at) / shown) * 100);
     const y = 23 - (Math.min(size, most) / (most || 1)) * 21;
     // Minutes without a heartbeat are not drawn through.
     const joined = before !== null && point.at - before < hour / 10;
@@ -38,6 +39,11 @@ export function line(points: Point[], value: (point: Point) => number | null, mo
     before = point.at;
   }
   return parts.join('');
+}
+
+/** How long a time is shown: as long as there are points, at least five minutes and at most an hour. */
+function span(points: Point[], now: number): number {
+  return Math.min(hour, Math.max(hour / 12, now - (points[0]?.at ?? now)));
 }
 
 /** The top of a chart: round, and never so low that noise looks like work. */

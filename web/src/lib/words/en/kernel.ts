@@ -10,6 +10,7 @@ export const kernel = {
     label: 'Main',
     desktops: 'Desktops',
     site: 'Site',
+    siteDesktops: 'Site desktops',
     people: 'People',
     audit: 'Audit trail',
     account: 'My account',

@@ -2,7 +2,6 @@ import { one } from '../plural';
 
 /** What operators see of everybody's desktops. */
 export const operators = {
-  nav: 'Site desktops',
   title: 'Desktops of the site',
   tabs: {
     sessions: 'Running',

@@ -46,7 +46,9 @@ export const using = {
     next: 'It is the next one.',
     said: (word: string) => `Slurm says: ${word}`,
     waited: (time: string) => `Waiting for ${time}`,
-    cancel: 'Cancel',
+    cancel: 'Cancel the request',
+    cancelTitle: (name: string) => `Cancel ${name}?`,
+    cancelText: 'It leaves the queue. A new one would queue up again at the end.',
     cancelLabel: (name: string) => `Cancel ${name}`,
     hint: 'You can leave; it starts by itself when its turn has come.',
   },
@@ -61,8 +63,8 @@ export const using = {
       : `Started anew ${times} times${node ? `, now on node ${node}` : ''}: the nodes before were lost. What was not saved is gone.`,
   endMessage: 'An operator ended it and says:',
   measures: {
-    cpu: 'CPU in the last hour',
-    memory: 'Memory in the last hour',
+    cpu: 'CPU lately, at most the last hour',
+    memory: 'Memory lately, at most the last hour',
   },
   picture: (name: string) => `Picture of ${name}`,
   time: {

@@ -11,6 +11,7 @@ export const kernel: typeof english = {
     label: '주 메뉴',
     desktops: '데스크톱',
     site: '사이트',
+    siteDesktops: '전체 데스크톱',
     people: '사용자',
     audit: '감사 기록',
     account: '내 계정',

@@ -1,7 +1,6 @@
 import type { operators as english } from '../en/operators';
 
 export const operators: typeof english = {
-  nav: '전체 데스크톱',
   title: '사이트의 데스크톱',
   tabs: {
     sessions: '실행 중',

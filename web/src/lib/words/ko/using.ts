@@ -45,7 +45,9 @@ export const using: typeof english = {
     next: '바로 다음 차례입니다.',
     said: (word: string) => `Slurm이 알려 준 이유: ${word}`,
     waited: (time: string) => `${time}째 기다리는 중`,
-    cancel: '취소',
+    cancel: '요청 취소',
+    cancelTitle: (name: string) => `${name} 요청을 취소하시겠습니까?`,
+    cancelText: '대기열에서 빠집니다. 다시 시작하면 맨 뒤에서 기다리게 됩니다.',
     cancelLabel: (name: string) => `${name} 취소`,
     hint: '이 화면을 떠나도 됩니다. 차례가 되면 저절로 시작됩니다.',
   },
@@ -58,8 +60,8 @@ export const using: typeof english = {
     `${node ? `노드 ${node}에서 ` : ''}${times === 1 ? '새로' : `${times}번째로 다시`} 시작했습니다. 앞선 노드를 잃어서, 저장하지 않은 내용은 없어졌습니다.`,
   endMessage: '운영자가 종료하고 남긴 말입니다.',
   measures: {
-    cpu: '지난 1시간의 CPU',
-    memory: '지난 1시간의 메모리',
+    cpu: '최근의 CPU(길게는 1시간)',
+    memory: '최근의 메모리(길게는 1시간)',
   },
   picture: (name: string) => `${name} 화면`,
   time: {
