@@ -213,7 +213,8 @@ class SlurmLauncher:
             node=job.node or None,
             host=await self._facts.address(job.node, answers=self._failing_since is None) if job.node else None,
             started_at=job.begins,
-            ends_at=job.ends,
+            # One that is being cleaned up has an end that is over: it is not the limit that ended it.
+            ends_at=job.ends if job.state != "COMPLETING" else None,
             silent=silent,
         )
 
