@@ -58,3 +58,23 @@ def test_the_line_at_the_end(script: ModuleType) -> None:
 def test_a_stage_that_takes_too_long_is_interrupted(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(script.LIMITS, "unit", (0.3, 0))
     assert script.run("unit", ["sleep", "20"]) == 124
+
+
+def test_every_folder_of_daemon_tests_is_in_one_lane(script: ModuleType) -> None:
+    lanes = script.lanes_of("daemons", [])
+    found = [folder for lane in lanes for folder in lane]
+    there = {f"tests/daemons/{path.parent.name}" for path in (ROOT / "tests" / "daemons").glob("*/test_*.py")}
+    assert len(lanes) == 2 and len(found) == len(set(found))
+    assert set(found) == there
+    assert script.lanes_of("daemons", ["-k", "one"]) == [] == script.lanes_of("unit", [])
+
+
+def test_lanes_go_side_by_side_and_each_keeps_its_status(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def command(_stage: str, folders: list[str], results: str) -> list[str]:
+        return ["sh", "-c", f"echo {results} {folders[0]}; exit {folders[0]}"]
+
+    monkeypatch.setattr(script, "command_of", command)
+    assert script.run_lanes("unit", [["0"], ["3"]]) == [0, 3]
+    assert set(capfd.readouterr().out.splitlines()) == {"1| unit-1 0", "2| unit-2 3"}
