@@ -33,7 +33,10 @@ PORTAL_STAGES = frozenset({"request", "queue"})
 # An agent runs as its person, who may make it say anything: what could not be stored or shown is refused.
 Moment = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]  # up to the year 9999
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Word = Annotated[str, msgspec.Meta(max_length=255)]
+Amount = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]  # sums of it are still numbers
+# Terminals of operators show it: nothing in it that one would obey. (`$` would let a line's end through.)
+_PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
+Word = Annotated[str, msgspec.Meta(max_length=255, pattern=_PLAIN)]
 
 State = Literal["starting", "ready", "ending", "ended", "failed"]
 
@@ -95,15 +98,15 @@ class Stage(msgspec.Struct):
 
     name: Word
     started_at: Moment
-    seconds: float | None = None
+    seconds: Amount | None = None
 
 
 class Pulse(msgspec.Struct, frozen=True):
     """How a running session is: idle_seconds since the last key or pointer event (None: the display did not say)."""
 
     at: Moment
-    idle_seconds: float | None = None
-    cpu_percent: float = 0.0  # of one core
+    idle_seconds: Amount | None = None
+    cpu_percent: Amount = 0.0  # of one core
     memory_bytes: Number = 0
     width: Number = 0
     height: Number = 0
@@ -113,31 +116,33 @@ class AgentDoor(msgspec.Struct, frozen=True):
     """Where the agent's TLS door listens on its node. The host is never taken from here: the scheduler says it."""
 
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
-    fingerprint: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]  # SHA-256 of the certificate (DER)
+    fingerprint: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]  # SHA-256 of the certificate (DER)
 
 
 class Report(msgspec.Struct, kw_only=True):
     """The whole state of an agent; any one report suffices to know it."""
 
     state: State = "starting"
-    pid: Number = 0  # of the agent's first process (the keeper)
+    pid: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0  # of the agent's first process (the keeper)
     pid_started: Number = 0  # clock ticks since boot, field 22 of /proc/PID/stat
     node: Word = ""
-    display: Number | None = None
-    stages: list[Stage] = []
+    display: Annotated[int, msgspec.Meta(ge=0, le=65_535)] | None = None
+    stages: Annotated[list[Stage], msgspec.Meta(max_length=32)] = []
     failure: Failure | None = None
-    end_reason: Word | None = None
+    end_reason: Annotated[str, msgspec.Meta(max_length=32, pattern=_PLAIN)] | None = None
     pulse: Pulse | None = None
     door: AgentDoor | None = None
-    job: Word = ""  # SLURM_JOB_ID, when the agent runs in one
-    restarts: Number = 0  # how often the scheduler has started this job anew
+    # SLURM_JOB_ID, when the agent runs in one; an argument of commands later.
+    job: Annotated[str, msgspec.Meta(max_length=20, pattern=r"^[0-9]*\Z")] = ""
+    restarts: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0  # how often the scheduler has started it anew
     log_tail: Annotated[str, msgspec.Meta(max_length=49_152)] = ""  # with the last report, when no log file is shared
 
 
 class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the portal says to an agent, over its link or through its door.
 
-    end with a reason · time: a new end of the time limit (None: none) · size: of the screen · portals: where the portal is from now on ·
+    end with a reason · time: a new end of the time limit (None: none) · size: of the screen ·
+    portals: where the portal is from now on ·
     hello: the portal's clock (now), said once a link stands · bye: to the last report.
     """
 

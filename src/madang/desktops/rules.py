@@ -242,13 +242,14 @@ def reported(session: Session, report: Report, now: float) -> dict[str, Any]:
     """What a report changes in a session; empty when it says nothing new. A session that is over stays as it is."""
     if session.over or report.restarts < session.restarts:
         return {}
+    agents = [stage for stage in report.stages if stage.name not in PORTAL_STAGES]
     values: dict[str, Any] = {
         # A scheduler's name for its node is the one that people know.
         "node": session.node if session.job and session.node else report.node,
         "display": report.display,
         "pid": report.pid,
         "pid_started": report.pid_started,
-        "stages": (*(s for s in session.stages if s.name in PORTAL_STAGES), *report.stages),
+        "stages": (*(s for s in session.stages if s.name in PORTAL_STAGES), *agents),
     }
     if session.unknown_reason != "scheduler":
         values |= {"unknown_since": None, "unknown_reason": None}
@@ -261,7 +262,6 @@ def reported(session: Session, report: Report, now: float) -> dict[str, Any]:
     if session.state is State.WAITING:
         # It reports before the scheduler was looked at again.
         begun = report.stages[0].started_at if report.stages else now
-        agents = [s for s in report.stages if s.name not in PORTAL_STAGES]
         values |= {"state": State.STARTING, "started_at": begun, "waiting": None}
         values["stages"] = (*_begun(session, begun)[:-1], *agents)
     if report.state == "ready" and session.state in (State.REQUESTED, State.WAITING, State.STARTING):
@@ -272,8 +272,23 @@ def reported(session: Session, report: Report, now: float) -> dict[str, Any]:
         values |= finished(session, report.end_reason or "asked", now)
     elif report.state == "failed":
         # Somebody who asked for the end while the start was failing got what they wanted.
-        values |= finished(session, report.end_reason or "failed", now, report.failure)
+        values |= finished(session, report.end_reason or "failed", now, _plain(report.failure))
     return {key: value for key, value in values.items() if getattr(session, key) != value}
+
+
+_LONGEST_WORDS = {"code": 64, "title": 200, "detail": 4000, "hint": 1000}
+
+
+def _plain(failure: Failure | None) -> Failure | None:
+    """An agent's failure as it can be shown: an agent may say anything, and some of it a terminal would obey."""
+    if failure is None:
+        return None
+    said = msgspec.structs.asdict(failure)
+    return Failure(**{name: _shown(said[name][:most]) for name, most in _LONGEST_WORDS.items()})
+
+
+def _shown(text: str) -> str:
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def finished(session: Session, reason: str, now: float, failure: Failure | None = None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, Index, Integer, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, String, Table, UniqueConstraint
 
 from madang.kernel.database import metadata
 
@@ -37,7 +37,8 @@ sessions = Table(
     Column("door_fingerprint", String(64)),
     Column("display", Integer),
     Column("pid", Integer),
-    Column("pid_started", Integer),
+    # Clock ticks since the machine's start: more than 32 bits after 248 days.
+    Column("pid_started", BigInteger().with_variant(Integer, "sqlite")),
     Column("folder", String(1024)),
     Column("launched_at", Double),
     Column("started_at", Double),

@@ -34,7 +34,7 @@ async def test_a_session_is_read_as_it_was_stored(store: Sessions):
         node="here",
         display=3,
         pid=1,
-        pid_started=2,
+        pid_started=25_000_000_000,  # a machine that has been up for years
         folder="/run/s1",
         launched_at=2.5,
         ready_at=3.5,
