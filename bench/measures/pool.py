@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
+import sqlite3
 import time
-
-import httpx
 
 from bench import processes
 from bench.chrome import chromium, page_of
@@ -52,5 +51,6 @@ def measure(plan: Plan) -> list[Row]:
 
 
 def _ready(site: Site) -> int:
-    said = httpx.get(f"{site.url}/metrics", timeout=10).text
-    return sum(int(float(n)) for n in re.findall(r'^madang_pool_desktops\{.*state="ready".*\} (\S+)', said, re.M))
+    with contextlib.closing(sqlite3.connect(site.state / "madang.sqlite3", timeout=10)) as database:
+        query = "SELECT count(*) FROM sessions WHERE pooled_until IS NOT NULL AND state = 'ready'"
+        return int(database.execute(query).fetchone()[0])

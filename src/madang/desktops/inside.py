@@ -27,6 +27,7 @@ PICTURE_BYTES = 4_000_000
 PICTURE_WIDTHS = (120, 1920)
 LONGEST_PATH = 4096
 PICTURES_KEPT = 500
+PICTURES_BYTES = 64_000_000  # of all together: an agent may send any
 # The agent's codes that are something else than "does not fit what is there now".
 _KINDS: dict[str, type[MadangError]] = {
     "file_not_found": NotFound,
@@ -129,12 +130,17 @@ class Inside:
                 )
             kind = "image/png" if answer.get("type") == "image/png" else "image/webp"
             picture = Picture(body, kind, hashlib.sha256(body).hexdigest()[:32])
-            if len(self._pictures) >= PICTURES_KEPT:
-                self._pictures.clear()
-            self._pictures[key] = (time.monotonic(), picture)
+            self._keep(key, picture)
             return picture
         finally:
             del self._taking[key]
+
+    def _keep(self, key: tuple[str, int], picture: Picture) -> None:
+        self._pictures.pop(key, None)
+        held = sum(len(kept.body) for _, kept in self._pictures.values())
+        if len(self._pictures) >= PICTURES_KEPT or held + len(picture.body) > PICTURES_BYTES:
+            self._pictures.clear()
+        self._pictures[key] = (time.monotonic(), picture)
 
     async def list_files(self, visitor: Visitor, session_id: str, path: str) -> dict[str, Any]:
         """A folder's entries, as the person's own account sees them."""
@@ -178,7 +184,8 @@ class Inside:
         session = await self._with_door(visitor, session_id)
         with _words():
             answer = await self._reach.ask(session, "repair", {}, seconds=self._repair_seconds)
-        return [str(item) for item in answer.get("did", ())]
+        with understood():
+            return msgspec.convert(answer.get("did", ()), list[str])
 
     async def native(self, visitor: Visitor, session_id: str, address: str) -> NativeDoor:
         """Open it once for a native client. Raises Forbidden where its preset does not allow that."""
@@ -195,7 +202,8 @@ class Inside:
             "desktop.native", person=visitor.person, object=session.id, address=address, outcome="done"
         )
         host = session.host or session.node or "localhost"
-        return msgspec.convert({**answer, "host": host, "expires_at": iso(float(answer["expires_at"]))}, NativeDoor)
+        with understood():
+            return msgspec.convert({**answer, "host": host, "expires_at": iso(float(answer["expires_at"]))}, NativeDoor)
 
     def forget(self, session_id: str) -> None:
         for key in [key for key in self._pictures if key[0] == session_id]:
@@ -224,6 +232,15 @@ def _words() -> Iterator[None]:
         raise Unavailable(
             "Its agent does not answer.", code=error.code, hint="Try again in a moment.", retry_after=2
         ) from error
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Around what is made of an agent's answer: it may say anything."""
+    try:
+        yield
+    except (msgspec.ValidationError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise Unavailable("Its agent's answer makes no sense.", code="door_nonsense") from error
 
 
 def _checked_path(path: str) -> str:

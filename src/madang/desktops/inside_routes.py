@@ -13,7 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.response import Stream
 
-from madang.desktops.inside import Inside, NativeDoor
+from madang.desktops.inside import Inside, NativeDoor, understood
 from madang.desktops.shapes import SessionId, problems
 from madang.identity.model import Visitor
 from madang.identity.sign_on import address_of
@@ -101,7 +101,9 @@ def _files(inside: Inside) -> Sequence[Any]:
         responses=problems(401, 403, 404, 409, 422),
     )
     async def list_files(visitor: Visitor, session_id: SessionId, path: Path = "") -> Folder:
-        return msgspec.convert(await inside.list_files(visitor, session_id, path), Folder, strict=False)
+        found = await inside.list_files(visitor, session_id, path)
+        with understood():
+            return msgspec.convert(found, Folder, strict=False)
 
     @get(
         "/sessions/{session_id:str}/files/content",
@@ -153,7 +155,9 @@ def _files(inside: Inside) -> Sequence[Any]:
             async for part in request.stream():
                 if part:
                     await file.send(part)
-            return msgspec.convert(await file.finish(), Uploaded, strict=False)
+            done = await file.finish()
+            with understood():
+                return msgspec.convert(done, Uploaded, strict=False)
 
     return list_files, download, upload
 

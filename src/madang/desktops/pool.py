@@ -23,6 +23,7 @@ from madang.identity.model import Person
 from madang.identity.service import People
 from madang.kernel import clock
 from madang.kernel.errors import InvalidInput, LimitReached
+from madang.kernel.events import Event
 from madang.kernel.ground import Ground, Missing
 from madang.kernel.log import logger
 from madang.kernel.loops import Loop
@@ -63,7 +64,10 @@ class Pool:
         self._paused: dict[str, float] = {}
         self._made: dict[str, str] = {}  # those on their way, with their preset, to notice when they fail
         self.loop = Loop(f"{desktops.service} pool", self.cycle, seconds, lease=True)
-        desktops.after_take.append(self.loop.wake)
+        ground.events.on(f"{desktops.service}.pool", self._look_now)
+
+    async def _look_now(self, _event: Event) -> None:
+        self.loop.wake()
 
     async def cycle(self) -> str:
         """End what is of no use any more, make what is lacking."""

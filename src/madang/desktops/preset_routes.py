@@ -67,6 +67,7 @@ def preset_routes(desktops: Desktops, clusters: Clusters) -> Sequence[Any]:
     async def create(visitor: Visitor, data: PresetView) -> PresetView:
         need(visitor, "desktops.manage")
         made = await presets.create(visitor, _preset(data), audit)
+        await desktops.pool_wants_a_look()
         await desktops.tell_everybody("presets", {})
         return await views.one(made)
 
@@ -79,6 +80,7 @@ def preset_routes(desktops: Desktops, clusters: Clusters) -> Sequence[Any]:
     async def replace(visitor: Visitor, preset_id: PresetId, data: PresetView) -> PresetView:
         need(visitor, "desktops.manage")
         changed = await presets.replace(visitor, preset_id, _preset(data), audit)
+        await desktops.pool_wants_a_look()
         await desktops.tell_everybody("presets", {})
         return await views.one(changed)
 
@@ -91,6 +93,7 @@ def preset_routes(desktops: Desktops, clusters: Clusters) -> Sequence[Any]:
     async def remove(visitor: Visitor, preset_id: PresetId) -> None:
         need(visitor, "desktops.manage")
         await presets.delete(visitor, preset_id, audit)
+        await desktops.pool_wants_a_look()
         await desktops.tell_everybody("presets", {})
 
     return list_presets, create, replace, remove

@@ -91,8 +91,14 @@ class Rights:
             origins.check(headers, self._ground.settings, required=True)
         if one is None or share is None or session is None or not self._fits(one, share, visitor):
             return None
+        if not await self._sharing.owner_stays(session):
+            return None
         guest = one.person is None
-        still = self._while_holding(share, None if guest else visitor)
+        holding = self._while_holding(share, None if guest else visitor)
+
+        async def still() -> bool:
+            return await holding() and await self._sharing.owner_stays(session)
+
         sign_in = visitor.sign_in if visitor and not guest else None
         return Right(session, one.name, share.mode, "link", still, one.person, sign_in, share.id, share.expires_at)
 

@@ -84,8 +84,6 @@ class Desktops:
         self.wake: Callable[[str], None] = lambda _session: None
         # Set likewise: has a session's agent told something, as soon as it can be reached.
         self.instruct: Callable[[Session, Instruction], None] = _tell_nobody
-        # Called when one of the pool was taken.
-        self.after_take: list[Callable[[], None]] = []
         # Called with the id of a session that has just come to its end.
         self.after_end: list[Callable[[str], None]] = []
 
@@ -117,9 +115,12 @@ class Desktops:
         else:
             self.instruct(session, Instruction("time", ends_at=session.ends_at))
             self.instruct(session, Instruction("size", width=session.width, height=session.height))
-            for after_take in self.after_take:
-                after_take()
+            await self.pool_wants_a_look()
         return session
+
+    async def pool_wants_a_look(self) -> None:
+        """One was taken, or the presets have changed: whichever portal keeps the pools hears of it."""
+        await self._ground.events.call(f"{self.service}.pool", {})
 
     async def create_several(self, visitor: Visitor, wish: Wish, count: int, address: str) -> Sequence[Session]:
         """So many, or as there is room for; a name that they share is numbered. Raises as `create`."""

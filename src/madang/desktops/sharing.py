@@ -20,6 +20,7 @@ from madang.identity.cookies import digest, new_secret
 from madang.identity.counting import Counting
 from madang.identity.model import Actor, Visitor, actor_of
 from madang.identity.records import new_id
+from madang.identity.service import People
 from madang.kernel import clock
 from madang.kernel.errors import (
     Conflict,
@@ -67,6 +68,7 @@ class Sharing:
         self._ground = ground
         self._counting = Counting(ground.live)
         self._desktops = desktops
+        self._people = People(ground)
         self._telling: set[asyncio.Task[None]] = set()
         watchers.changed.append(self._somebody_came_or_went)
 
@@ -130,7 +132,7 @@ class Sharing:
         """Show a link. Raises NotFound `share_invalid`, NotSignedIn `sign_in_needed`, TooManyAttempts."""
         share = await self.store.by_token(digest(token)) if len(token) <= LONGEST_TOKEN else None
         session = await self._desktops.store.get(share.session_id) if share and share.holds(clock.now()) else None
-        if share is None or session is None:
+        if share is None or session is None or not await self.owner_stays(session):
             await self._refuse_many(address)
             raise NotFound(
                 "This link is not good (any more).",
@@ -150,6 +152,13 @@ class Sharing:
     def guests_of(self, share: Share) -> bool:
         """Whether it lets people in who are not signed in; a site that stops to allow it means old links too."""
         return share.guests and self.rules.guests
+
+    async def owner_stays(self, session: Session) -> bool:
+        """Whether its owner may still sign in: who is shut out shares nothing any more."""
+        try:
+            return not (await self._people.get(session.person_id)).disabled
+        except NotFound:
+            return False
 
     async def holding(self, share_id: str, session_id: str) -> Share | None:
         """The share, if it is good for that session now."""

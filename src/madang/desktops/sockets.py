@@ -32,6 +32,11 @@ from madang.kernel.sockets import Closed, WebSocket
 
 log = logger("desktops")
 DOOR_POLL_SECONDS = 0.02
+# What a door says no with; an agent may say anything, and every code is a counter of its own.
+_CODES = frozenset(
+    {"door_unreachable", "door_foreign", "door_busy", "engine_lost", "engine_busy", "verb_unknown"}
+    | {f"ticket_{why}" for why in ("invalid", "foreign", "expired", "replayed")}
+)
 
 # Close codes of the door; the page tells by them whether to come back (docs/architecture.md).
 SESSION_ENDED = 4001
@@ -114,9 +119,10 @@ class Doors:
         try:
             return await self._go_through(session, place, key)
         except DoorError as error:
-            log.warning("door did not open", session=session.id, code=error.code, reason=str(error))
+            code = error.code if error.code in _CODES else "door_refused"
+            log.warning("door did not open", session=session.id, code=code, reason=str(error))
             raise Unavailable(
-                "Its agent does not open the door.", code=error.code, hint="It is tried again by itself.", retry_after=1
+                "Its agent does not open the door.", code=code, hint="It is tried again by itself.", retry_after=1
             ) from error
 
     async def _go_through(self, session: Session, place: DoorPlace, key: str) -> Wire:

@@ -202,7 +202,7 @@ class House:
         self.desktops.after_end += [self.over.append, self.links.forget, self.reports.forget]
         self.events: list[tuple[str, dict]] = []
         ground.events.on("vnc.session", self._keep)
-        self._ground = ground
+        self.ground = ground
         self._connections: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
 

@@ -13,6 +13,7 @@ from madang.desktops.policies import Notice, PersonLimit, SiteLimits
 from madang.desktops.preset import STANDARD
 from madang.desktops.service import Wish
 from madang.kernel.errors import Forbidden, InvalidInput, LimitReached, NotFound, Unavailable
+from madang.kernel.events import Event
 from tests.unit.desktops.house import Agents, House, visitor
 
 
@@ -132,7 +133,11 @@ async def pooled(house: House, **values: object) -> Session:
 
 async def test_a_click_takes_a_ready_one_and_nobody_saw_it_before(house: House):
     took: list[bool] = []
-    house.desktops.after_take.append(lambda: took.append(True))
+
+    async def take(_event: Event) -> None:
+        took.append(True)
+
+    house.ground.events.on("vnc.pool", take)
     ready = await pooled(house)
     assert house.events == []
     with pytest.raises(NotFound):

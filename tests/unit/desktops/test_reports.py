@@ -16,7 +16,7 @@ async def test_a_heartbeat_with_nothing_new_changes_no_record_and_is_shown(house
     ready, agent = await house.ready()
     house.events.clear()
     seen: list[float] = []
-    async with house._ground.events.listen(lambda event: True) as listener:
+    async with house.ground.events.listen(lambda event: True) as listener:
         for cpu in (5.0, 6.0):
             agent.say(house.report(ready.id, "ready", pulse=Pulse(at=1_000_001.0, cpu_percent=cpu)))
             async with asyncio.timeout(5):
