@@ -152,12 +152,10 @@ class Cluster:
         """As if the node had lost its power: its daemon and all that runs in its jobs are gone at once."""
         steps = steps_of(f"{self.folder}/spool-{node}/")
         self.nodes[node].kill()
-        # Stopped before any of them ends: whoever saw the end of another would still tell somebody.
-        everything = steps | carrying(f"SLURMD_NODENAME={node}".encode())
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in everything:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        # The steps before what they watch: a slurmstepd that sees its job's end would still tell the controller. Then
+        # the youngest first, for the same reason: who has just started others speaks for them.
+        for pid in (*steps, *sorted(carrying(f"SLURMD_NODENAME={node}".encode()), reverse=True)):
+            kill_now(pid)
 
     def _end_what_is_left(self) -> None:
         for _ in range(3):
