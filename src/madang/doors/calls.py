@@ -82,7 +82,8 @@ class Download:
 
     def __init__(self, wire: Wire, answer: Answer, stall_seconds: float) -> None:
         self.answer = answer
-        self.name = str(answer.get("name", ""))
+        # JSON can hold half a character, which no header can.
+        self.name = str(answer.get("name", "")).encode("utf-8", "replace").decode()
         self.size = _size(answer)
         self._wire = wire
         self._stall_seconds = stall_seconds
@@ -140,9 +141,10 @@ class Upload:
         finally:
             if not sending.done():
                 await _cancelled(sending)
+        failed = None if sending.cancelled() else sending.exception()
         if self._answer.done():
             self._give_up()
-        if (failed := sending.exception()) is not None:
+        if failed is not None:
             # The refusal may be on its way still.
             await self._settled()
             raise unreachable(failed) if isinstance(failed, OSError) else failed

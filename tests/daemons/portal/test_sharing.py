@@ -13,7 +13,7 @@ import pytest
 from tests.daemons.portal.conftest import add_people, forget
 from tests.support.people import Client
 from tests.support.portal import PortalProcess
-from tests.support.rfb import Viewer, open_socket, refusal
+from tests.support.rfb import Viewer, close_code, open_socket, refusal
 
 Browser = Callable[[str], Client]
 HOUR = {"expires_in_seconds": 3600}
@@ -302,3 +302,28 @@ def _hear(live: Any, kind: str, seconds: float = 5) -> dict[str, Any]:
         if said["type"] == kind:
             return dict(said)
     raise AssertionError(f"no {kind} was heard")
+
+
+def test_who_is_disabled_shares_nothing_any_more(site: PortalProcess, guest: Client, accounts: Any) -> None:
+    site.add_person("nina", account=accounts.lee)
+    with site.by_token("nina") as nina:
+        session = str(nina.start_desktop()["id"])
+        _, token = make_link(nina, session, mode="control")
+    assert enter(guest, token).status_code == 200
+    url = f"{site.ws_url}/vncproxy/{session}"
+    name = f"madang_share_{session}"
+    cookie = {"Cookie": f"{name}={guest.cookies[name]}", "Origin": site.url}
+    socket = open_socket(url, cookie, subprotocols=["binary"])
+    try:
+        site.cli("people", "disable", "nina")
+        assert close_code(socket, 5) == 4003
+    finally:
+        socket.close()
+    assert refusal(url, cookie)[0] == 401
+    # The second, when other tests of this portal have guessed too often.
+    assert enter(guest, token).json()["code"] in ("share_invalid", "too_many_attempts")
+    # Only for so long: the desktop itself, and its links, are as they were.
+    site.cli("people", "enable", "nina")
+    assert enter(guest, token).status_code == 200
+    with site.by_token("nina") as nina:
+        forget(nina, session)
