@@ -20,6 +20,9 @@ LAST_LINES = 20
 MASK = "********"
 # What is killed is gone at once; only a program that left its group may still hold the pipes.
 REAP_SECONDS = 1.0
+# Far more than any of our programs prints; one that runs as somebody else is theirs, and may print without end.
+MOST_BYTES = 100_000_000
+_PART_BYTES = 65_536
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -50,8 +53,8 @@ async def run(
     """Run a program to its end; as root, with the identity and groups of another Unix `account` if one is named.
 
     It then has no environment but that account's HOME, USER, LOGNAME and what `environment` says, and starts in "/".
-    Raises CommandFailed when it is missing, exits with another status than `accept`, or takes longer than `timeout`
-    seconds (then it and its children are killed).
+    Raises CommandFailed when it is missing, exits with another status than `accept`, takes longer than `timeout`
+    seconds or prints more than MOST_BYTES (then it and its children are killed).
     """
     program = Path(arguments[0]).name
     if account is not None:
@@ -72,15 +75,19 @@ async def run(
         metrics.command_failures.labels(program).inc()
         raise CommandFailed(f"{shown}: {error.strerror}.", hint=f"Is {arguments[0]} installed?") from error
     try:
-        out, err = await asyncio.wait_for(process.communicate(), timeout)
-    except (TimeoutError, asyncio.CancelledError) as error:
+        out, err = await asyncio.wait_for(_output(process), timeout)
+    except (TimeoutError, _TooMuch, asyncio.CancelledError) as error:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), REAP_SECONDS)
+        # A program that left its group may hold the pipes for ever.
+        process._transport.close()  # type: ignore[attr-defined]
         if isinstance(error, asyncio.CancelledError):
             raise
         metrics.command_failures.labels(program).inc()
+        if isinstance(error, _TooMuch):
+            raise CommandFailed(f"{shown}: printed more than {MOST_BYTES} bytes; it was stopped.") from error
         raise CommandFailed(f"{shown}: no end within {timeout:g} s; it was stopped.", timed_out=True) from error
     stdout, stderr = (_masked(part.decode(errors="replace"), secrets) for part in (out, err))
     status = process.returncode if process.returncode is not None else -1
@@ -89,6 +96,32 @@ async def run(
         last = "\n".join((stderr or stdout).strip().splitlines()[-LAST_LINES:])
         raise CommandFailed(f"{shown}: exit status {status}.\n{last}".rstrip(), exit_status=status)
     return Completed(tuple(_masked(each, secrets) for each in arguments), status, stdout, stderr)
+
+
+class _TooMuch(Exception):
+    """A program prints more than can be kept."""
+
+
+async def _output(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+    """What it prints until its end. Raises _TooMuch."""
+    assert process.stdout is not None and process.stderr is not None
+    readers = [asyncio.create_task(_read(stream)) for stream in (process.stdout, process.stderr)]
+    try:
+        out, err = await asyncio.gather(*readers)
+        await process.wait()
+        return out, err
+    finally:
+        for reader in readers:
+            reader.cancel()
+
+
+async def _read(stream: asyncio.StreamReader) -> bytes:
+    found = bytearray()
+    while part := await stream.read(_PART_BYTES):
+        found += part
+        if len(found) > MOST_BYTES:
+            raise _TooMuch
+    return bytes(found)
 
 
 def _as_account(

@@ -183,3 +183,24 @@ async def test_runs_a_program_as_another_account() -> None:
 async def test_an_account_that_is_not_there() -> None:
     with pytest.raises(CommandFailed, match="no Unix account nobody-at-all"):
         await commands.run(["/bin/true"], account="nobody-at-all")
+
+
+async def test_a_program_that_prints_without_end_is_stopped(monkeypatch):
+    monkeypatch.setattr(commands, "MOST_BYTES", 1_000_000)
+    for where in ("", ">&2"):
+        with pytest.raises(CommandFailed, match="printed more than"):
+            await commands.run(["/bin/sh", "-c", f"exec yes {where}"], timeout=20)
+
+
+async def test_who_holds_the_pipes_of_a_program_that_was_stopped_holds_nothing_of_ours(tmp_path: Path):
+    file = tmp_path / "pid"
+    before = len(os.listdir("/proc/self/fd"))
+    program = f"setsid sh -c 'echo $$ > {file}; exec sleep 60' & sleep 60"
+    with pytest.raises(CommandFailed, match="no end within"):
+        await commands.run(["/bin/sh", "-c", program], timeout=0.5)
+    holder = int(await written(file))
+    try:
+        await asyncio.sleep(0.1)
+        assert lives(holder) and len(os.listdir("/proc/self/fd")) == before
+    finally:
+        os.kill(holder, 9)
