@@ -93,8 +93,11 @@ class Measures:
             await self._live.put_many(fresh, STEP_SECONDS * POINTS)
         return ""
 
-    async def delete(self, session: str) -> None:
+    def forget(self, session: str) -> None:
         self._rings.pop(session, None)
+
+    async def delete(self, session: str) -> None:
+        self.forget(session)
         await self._live.delete(self._prefix + session)
 
     async def _kept(self, session: str) -> array[float]:

@@ -20,6 +20,7 @@ from madang.identity.sign_on import SignOn, address_of
 
 Name = Annotated[str, msgspec.Meta(max_length=80, description="What the desktop is called.")]
 Notes = Annotated[str, msgspec.Meta(max_length=2000, description="Whatever its person wants to remember of it.")]
+LINES = "\r\n\t"
 WholeNumber = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 
 
@@ -103,6 +104,7 @@ def _changes(desktops: Desktops) -> Sequence[Any]:
         visitor: Visitor, request: Request[Any, Any, Any], data: NewSession
     ) -> SessionView | list[SessionView]:
         forbid_control_characters("name", data.name)
+        forbid_control_characters("notes", data.notes, but=LINES)
         wish = Wish(data.name, data.notes, data.preset, data.width, data.height, data.time_limit_seconds)
         if data.count == 1:
             return await desktops.shown(await desktops.create(visitor, wish, address_of(request)))
@@ -117,6 +119,7 @@ def _changes(desktops: Desktops) -> Sequence[Any]:
     )
     async def describe(visitor: Visitor, session_id: SessionId, data: Description) -> SessionView:
         forbid_control_characters("name", data.name or "")
+        forbid_control_characters("notes", data.notes or "", but=LINES)
         changed = await desktops.describe(visitor, session_id, name=data.name, notes=data.notes)
         return await desktops.shown(changed)
 

@@ -210,8 +210,12 @@ class Desktops:
         return session
 
     async def managed(self, visitor: Visitor, session_id: str) -> Session:
-        """The session if it is theirs, or anybody's for operators. Raises NotFound."""
-        if visitor.may("desktops.manage") and (session := await self.store.get(session_id)):
+        """The session if it is theirs, or anybody's for operators. Raises NotFound.
+
+        Also for one of the pool: it is nobody's yet, and operators rule the pools by their presets.
+        """
+        session = await self.store.get(session_id) if visitor.may("desktops.manage") else None
+        if session is not None and session.pooled_until is None:
             return session
         return await self.get(visitor, session_id)
 
@@ -308,10 +312,15 @@ class Desktops:
         if changed.over:
             await self.pulses.delete(changed.id)
             await self.measures.delete(changed.id)
-            for after_end in self.after_end:
-                after_end(changed.id)
+            self.forget_beside(changed.id)
         await self.tell(changed)
         return changed
+
+    def forget_beside(self, session_id: str) -> None:
+        """What this process keeps of a session that is over."""
+        self.measures.forget(session_id)
+        for after_end in self.after_end:
+            after_end(session_id)
 
     async def tell(self, session: Session) -> None:
         """An event with the session as it is now."""
@@ -350,8 +359,9 @@ def within(field: str, value: int | None, default: int, least: int, most: int) -
     return value
 
 
-def forbid_control_characters(field: str, value: str) -> None:
-    """Raise InvalidInput for text that cannot be stored or shown as one line."""
+def forbid_control_characters(field: str, value: str, *, but: str = "") -> None:
+    """Raise InvalidInput for text that cannot be stored or shown as one line, or more where `but` has a line's end."""
+    value = value.translate(dict.fromkeys(map(ord, but)))
     if any(ord(character) < 32 or 0xD800 <= ord(character) <= 0xDFFF or ord(character) == 127 for character in value):
         message = "holds characters that cannot be shown"
         raise InvalidInput(f"{field} {message}.", fields=[{"field": field, "message": message}])

@@ -97,6 +97,7 @@ class Supervisor:
         """Look at every session that is not over."""
         running = await self._desktops.store.running()
         await self._links.refresh({session.id for session in running})
+        self._called = {session.id: self._called[session.id] for session in running if session.id in self._called}
         for name in {session.launcher for session in running} & self._launchers.keys():
             await self._launchers[name].refresh()
         for session in running:
@@ -160,6 +161,8 @@ class Supervisor:
 
     async def _look_again(self, session_id: str) -> None:
         session = await self._desktops.store.get(session_id)
+        if session is None or session.over:
+            self._desktops.forget_beside(session_id)  # another portal may have recorded its end
         if session is None:
             return
         if session.over:
@@ -200,7 +203,7 @@ class Supervisor:
             case Step.ASK_TO_END:
                 await self._ask_to_end(session, decision.why)
             case Step.FINISH:
-                await self._finish(session, decision.why, None)
+                await self._finish(session, decision.why, session.failure)
             case Step.FAIL:
                 failure = decision.changes.get("failure") or failure_of(decision.why)
                 await self._finish(session, decision.why, failure)

@@ -12,6 +12,7 @@ import pytest
 from tests.daemons.portal.conftest import add_people, forget
 from tests.support.people import Client
 from tests.support.portal import PortalProcess
+from tests.support.rfb import refusal
 from tests.support.waiting import eventually
 
 FILE = """\
@@ -196,12 +197,15 @@ def test_usage_is_told_per_person(site: PortalProcess, olga: Client, member: Cli
     assert olga.get("/api/vnc/usage?from=2001-01-01&to=2001-01-31").json() == []
 
 
-def test_a_click_takes_a_desktop_that_stands_ready(site: PortalProcess, member: Client, preset: Any) -> None:
+def test_a_click_takes_a_desktop_that_stands_ready(
+    site: PortalProcess, olga: Client, member: Client, preset: Any
+) -> None:
     assert site.by_cookie("kim").get("/api/identity/me").status_code == 200, "kim is here"
     one = preset(name="Quick", pool_size=1, people=["kim"], width=800, height=600)
     eventually(lambda: _pool(site, "ready") == 1, 20, lambda: f"no desktop stands ready\n{site.log[-3000:]}")
     [ready] = set(site.stored_sessions()) - {session["id"] for session in member.sessions()}
-    assert member.get(f"/api/vnc/sessions/{ready}").status_code == 404, "nobody has it yet"
+    for somebody in (member, olga):
+        _assert_nobody_has_it(site, somebody, ready)
     taken = member.ask(preset=one["id"], name="mine", width=1024, height=700)
     try:
         assert (taken["id"], taken["state"], taken["name"]) == (ready, "ready", "mine")
@@ -221,6 +225,20 @@ def test_a_click_takes_a_desktop_that_stands_ready(site: PortalProcess, member: 
         assert all(session["end_reason"] != "pool" for session in member.sessions(ended=True))
     finally:
         forget(member, ready)
+
+
+def _assert_nobody_has_it(site: PortalProcess, somebody: Client, session: str) -> None:
+    """Not even operators, who rule the pool by its preset, nor the person for whom it was made."""
+    share = {"mode": "view", "expires_in_seconds": 60}
+    asked = [("get", what, {}) for what in ("", "/views", "/shares", "/watchers", "/picture", "/files", "/log")]
+    asked += [("post", what, {}) for what in ("/views", "/keep", "/repair", "/native")]
+    asked += [("post", "/end", {"message": "x"}), ("post", "/extend", {"seconds": 60}), ("post", "/shares", share)]
+    asked += [("patch", "", {"name": "x"}), ("delete", "", {})]
+    for method, what, body in asked:
+        answer = somebody.request(method, f"/api/vnc/sessions/{session}{what}", json=body or None)
+        assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found"), (method, what)
+    assert refusal(f"{site.ws_url}/vncproxy/{session}", somebody.socket_headers)[0] == 404
+    assert session not in {one["id"] for one in somebody.sessions(all=True)}
 
 
 def _pool(site: PortalProcess, state: str) -> float:

@@ -71,6 +71,15 @@ def test_another_persons_door_is_not_there(portal: PortalProcess, lee: Client, s
         assert (status, problem["code"]) == (404, "session_not_found"), session
 
 
+def test_notes_hold_what_every_database_can_store(kim: Client, shared: OnMachine) -> None:
+    path = f"/api/vnc/sessions/{shared.id}"
+    assert kim.patch(path, json={"notes": "one\n\ttwo\r\n세"}).json()["notes"] == "one\n\ttwo\r\n세"
+    for bad in ("nul\0", "\x1b[2J", "\x7f"):
+        for method, where in (("patch", path), ("post", "/api/vnc/sessions")):
+            answer = kim.request(method, where, json={"notes": bad})
+            assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, "notes"), bad
+
+
 def test_an_administrator_sees_the_list_but_no_desktop(portal: PortalProcess, boss: Client, shared: OnMachine) -> None:
     assert shared.id not in {session["id"] for session in boss.sessions()}
     assert shared.id in {session["id"] for session in boss.sessions(all=True)}

@@ -166,6 +166,7 @@ class SlurmLauncher:
             log.info("slurm answers again", silent_seconds=round(clock.now() - self._failing_since, 1))
         self._failing_since = None
         self._snapshot = snapshot
+        self._forget(snapshot)
         for session, job in tuple(self._watched.items()):
             found = snapshot.jobs.get(job)
             if found is None and self._is_newer(session, snapshot):
@@ -174,6 +175,13 @@ class SlurmLauncher:
                 del self._watched[session]
                 if self.on_exit is not None:
                     self.on_exit(session)
+
+    def _forget(self, snapshot: Snapshot) -> None:
+        """What is only of use while the controller knows of the job."""
+        self._cancelled &= snapshot.jobs.keys()
+        for session, (job, _uid, at) in tuple(self._submitted.items()):
+            if job is not None and job not in snapshot.jobs and at <= snapshot.taken_at:
+                del self._submitted[session]
 
     def _is_newer(self, session: str, snapshot: Snapshot) -> bool:
         """Whether the session's job was submitted after the queue was looked at."""
