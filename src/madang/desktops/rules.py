@@ -268,6 +268,7 @@ def reported(session: Session, report: Report, now: float) -> dict[str, Any]:
         values |= {"state": State.READY, "ready_at": now}
     elif report.state == "ending" and session.wanted:
         values |= {"state": State.ENDING, "wanted": False, "ending_at": now, "end_reason": report.end_reason}
+        values["failure"] = report.failure  # its last report may not come
     elif report.state == "ended":
         values |= finished(session, report.end_reason or "asked", now)
     elif report.state == "failed":

@@ -102,19 +102,18 @@ def test_twenty_at_once(cluster: Any, kim: Client, presets: dict[str, str], ask:
         assert answer.status_code == 201, answer.text
         asked += answer.json()
     assert len({session["id"] for session in asked}) == 20
-    states: list[str] = []
+    found: list[Json] = []
 
     def settled() -> bool:
-        states[:] = [session["state"] for session in kim.sessions()]
-        return states.count("ready") == 8 and states.count("waiting") == 12
+        found[:] = kim.sessions()
+        states = [session["state"] for session in found]
+        positions = {session["waiting"]["position"] for session in found if session["waiting"]}
+        return states.count("ready") == 8 and states.count("waiting") == 12 and positions == set(range(1, 13))
 
-    eventually(settled, 60, lambda: f"{states}", pause=0.3)
-    found = kim.sessions()
+    eventually(settled, 60, lambda: f"{found}", pause=0.3)
     ready = [session for session in found if session["state"] == "ready"]
     assert len({session["display"] for session in ready}) == 8
     assert sorted({session["node"] for session in ready}) == cluster.node_names
-    positions = {session["waiting"]["position"] for session in found if session["state"] == "waiting"}
-    assert positions == set(range(1, 13))
     jobs = cluster.run("squeue", "-h", "-o", "%j").split()
     assert sorted(jobs) == sorted(f"madang-{session['id']}" for session in found)
     # The others may all go before they ever ran.

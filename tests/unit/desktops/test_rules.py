@@ -232,8 +232,9 @@ def test_a_report_moves_a_session_forwards_only(session: Session, report: Report
     assert after.over == session.over or after.waiting is None
     assert session.wanted or not after.wanted
     assert after.over == (after.ended_at is not None)
-    assert (after.state is State.FAILED) == (after.failure is not None)
-    if after.state is State.ENDING:
+    if after.state is not State.ENDING:  # on its way to an end that is a failure
+        assert (after.state is State.FAILED) == (after.failure is not None)
+    else:
         assert after.ending_at is not None and not after.wanted
     if after.over:
         assert after.door_key is None or session.over
@@ -406,6 +407,15 @@ def test_the_first_report_of_readiness_sets_its_time_and_keeps_the_portals_own_s
     after = changed(session, reported(session, report, T0 + 2))
     assert (after.state, after.ready_at) == (State.READY, T0 + 2)
     assert after.stages == (Stage("request", T0, 0.1), Stage("agent", T0, 0.4))
+
+
+def test_why_an_agent_fails_is_kept_though_its_last_report_never_comes():
+    failure = Failure("display_lost", "The display is gone.", "", "")
+    ending = Report(state="ending", pid=4242, pid_started=99, node="here", end_reason="failed", failure=failure)
+    session = changed(ready(), reported(ready(), ending, T0 + 2))
+    assert (session.state, session.failure) == (State.ENDING, failure)
+    assert decide(session, Sight(T0 + 2, False, DEAD), T0 + 3, PATIENCE).step is Step.FINISH
+    assert finished(session, "failed", T0 + 3, session.failure)["state"] is State.FAILED
 
 
 def test_there_is_a_door_from_the_display_on_until_the_end():
