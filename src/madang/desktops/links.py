@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
 
@@ -16,6 +17,9 @@ from madang.kernel.sockets import Closed, WebSocket
 log = logger("desktops")
 # Far above what a report needs, so that nobody fills the database with one.
 LONGEST_REPORT = 65_536
+# More at once than an agent that starts has to say, and then as many as one with a lot of news; the others wait.
+REPORTS_AT_ONCE = 30
+REPORT_SECONDS = 0.2
 TRY_AGAIN = 1013
 MARK = ""  # no session is called so: while this is there, live state has lost nothing
 
@@ -37,6 +41,21 @@ class Link:
     async def replace(self) -> None:
         """The agent connected anew: this connection is an old one."""
         await self._web_socket.close(1000, "another connection of this agent took over")
+
+
+class _Pace:
+    """Keeps an agent, which may say whatever its person likes, from having the portal hear nobody else."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    async def wait(self) -> None:
+        """Before the next report is taken."""
+        now = time.monotonic()
+        self._due = max(self._due + REPORT_SECONDS, now)
+        early = self._due - now - REPORTS_AT_ONCE * REPORT_SECONDS
+        if early > 0:
+            await asyncio.sleep(early)
 
 
 class Links:
@@ -143,12 +162,13 @@ class Links:
         self, session: str, web_socket: WebSocket, take: Callable[[str, Report], Awaitable[Instruction | None]]
     ) -> None:
         """Hear an agent's reports until it is gone."""
-        link = Link(web_socket)
+        link, pace = Link(web_socket), _Pace()
         old, self._links[session] = self._links.get(session), link
         try:
             if old:
                 await old.replace()
             while True:
+                await pace.wait()
                 said = await web_socket.receive()
                 if len(said) > LONGEST_REPORT:
                     raise msgspec.ValidationError(f"a report of {len(said)} bytes")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,3 +103,32 @@ def test_a_strange_report_harms_nobody(
     said = portal.log[before:]
     assert "Traceback" not in said, said
     link.close()
+
+
+def test_who_reports_without_pause_keeps_nobody_waiting(portal: PortalProcess, kim: Client, impostor: str) -> None:
+    said = json.dumps({"state": "ready", "pulse": {"at": 1.0}})
+    stop = threading.Event()
+
+    def flood() -> None:
+        with open_socket(agents_url(portal, impostor), bearer(SECRET)) as socket:
+            while not stop.is_set():
+                try:
+                    socket.send(said)
+                except ConnectionClosed:
+                    return
+
+    flooding = threading.Thread(target=flood, daemon=True)
+    flooding.start()
+    try:
+        time.sleep(1)
+        slowest = 0.0
+        for _ in range(10):
+            begun = time.monotonic()
+            assert kim.get("/api/vnc/options").status_code == 200
+            slowest = max(slowest, time.monotonic() - begun)
+        assert slowest < 0.5
+    finally:
+        stop.set()
+        with open_socket(agents_url(portal, impostor), bearer(SECRET)):  # which ends the old connection
+            flooding.join(10)
+    assert not flooding.is_alive()
