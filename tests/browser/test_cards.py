@@ -35,6 +35,19 @@ def test_a_card_shows_the_desktop_itself(page: Page, person: Person, go_inside: 
     assert session in asked[0]
 
 
+def test_no_picture_is_taken_for_nobody(page: Page, person: Person) -> None:
+    own_desktop(person, name="Unseen")
+    asked: list[str] = []
+    page.on("request", lambda request: "/picture" in request.url and asked.append(request.url))
+    page.add_init_script("Object.defineProperty(document, 'visibilityState', { get: () => window.look ?? 'hidden' })")
+    page.goto("/desktops")
+    expect(page.get_by_test_id("session")).to_have_attribute("data-state", "ready")
+    page.wait_for_timeout(1000)
+    assert not asked
+    page.evaluate("window.look = 'visible'; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_test_id("thumbnail")).to_be_visible()
+
+
 def with_changes(page: Page, session: str, changes: Json) -> None:
     """The page is told something of the session that is not so; a cluster would be needed for the real thing."""
 
