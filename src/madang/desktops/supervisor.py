@@ -63,6 +63,8 @@ class Supervisor:
         self._call_seconds = call_seconds
         self._portals = portals
         self._called: dict[str, float] = {}
+        self._look_seconds = look_seconds
+        self._refreshing: dict[str, asyncio.Task[None]] = {}
         self._news_again = news_again
         self._launching: set[str] = set()
         self._steps: dict[str, asyncio.Task[None]] = {}
@@ -82,7 +84,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         self._stopped = True
-        tasks = (*self._steps.values(), *self._telling)
+        tasks = (*self._steps.values(), *self._telling, *self._refreshing.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -98,11 +100,12 @@ class Supervisor:
         running = await self._desktops.store.running()
         await self._links.refresh({session.id for session in running})
         self._called = {session.id: self._called[session.id] for session in running if session.id in self._called}
-        for name in {session.launcher for session in running} & self._launchers.keys():
-            await self._launchers[name].refresh()
+        await self._refresh({session.launcher for session in running} & self._launchers.keys())
         for session in running:
             if not self.loop.runs_here:  # this process was stopped meanwhile, and another one took over
                 return ""
+            if session.launcher in self._refreshing:
+                continue  # its launcher hangs: what it would say of it is not known yet
             if session.id not in self._steps:
                 self._call(session)
                 await self._look_at(session)
@@ -111,6 +114,15 @@ class Supervisor:
             before = clock.now() - self._desktops.limits.retention_seconds
             await self._desktops.forget(ended_before=before)
         return ""
+
+    async def _refresh(self, names: set[str]) -> None:
+        """Have launchers look at their world; one that hangs is not waited for, so that others' sessions go on."""
+        for name in names - self._refreshing.keys():
+            task = asyncio.create_task(self._launchers[name].refresh())
+            self._refreshing[name] = task
+            task.add_done_callback(lambda _task, name=name: self._refreshing.pop(name))  # type: ignore[misc]
+        if waiting := [self._refreshing[name] for name in names if name in self._refreshing]:
+            await asyncio.wait(waiting, timeout=self._look_seconds)
 
     def _call(self, session: Session) -> None:
         """An agent that is not heard may look for the portal where it is not any more: it is told through its door."""

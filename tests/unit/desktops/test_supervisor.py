@@ -2,13 +2,14 @@
 
 import asyncio
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from madang.compute.order import Pulse
 from madang.desktops.model import State
 from madang.kernel.errors import NotFound
-from tests.unit.desktops.house import House, session, visitor
+from tests.unit.desktops.house import Agents, House, session, visitor
 
 
 async def test_a_desktop_that_is_asked_for_is_launched_at_once(house: House):
@@ -262,3 +263,23 @@ async def test_ending_what_is_over_forgets_it(house: House):
     await house.store.add(session(1, person_id="id-kim", state=State.ENDED, ended_at=9e9), most=9)
     assert await house.desktops.end(visitor(), "s1", "127.0.0.1") is None
     assert await house.store.get("s1") is None
+
+
+async def test_a_launcher_that_hangs_keeps_nobody_elses_sessions_waiting(house: House, tmp_path: Path):
+    hangs = asyncio.Event()
+
+    class Hanging(Agents):
+        async def refresh(self) -> None:
+            await hangs.wait()
+
+    house.desktops.launchers["hanging"] = Hanging(tmp_path)  # type: ignore[index]
+    house.supervisor._look_seconds = 0.05
+    await house.store.add(session(1, launcher="hanging", launched_at=1.0, state=State.STARTING), most=9)
+    await house.store.add(session(2), most=9)
+    async with asyncio.timeout(5):
+        await house.supervisor.cycle()
+        while (await house.store.get("s2")).state is State.REQUESTED:
+            await asyncio.sleep(0.01)
+    assert (await house.store.get("s1")).state is State.STARTING
+    hangs.set()
+    await house.supervisor.stop()
