@@ -73,7 +73,7 @@ class PortalClient:
 
     def text(self, path: str, **more: Any) -> str:
         """An answer that is not JSON."""
-        return str(self._answer("GET", path, **more).text)
+        return str(plain(self._answer("GET", path, **more).text))
 
     @contextlib.contextmanager
     def download(self, path: str, **more: Any) -> Iterator[Any]:
@@ -91,7 +91,7 @@ class PortalClient:
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         answer = self._answer(method, path, **more)
-        return answer.json() if answer.content else None
+        return plain(answer.json()) if answer.content else None
 
     def _answer(self, method: str, path: str, **more: Any) -> Any:
         from httpx import TransportError
@@ -135,7 +135,19 @@ def _refused(answer: Any) -> Refused:
         problem = answer.json()
     except ValueError:
         problem = {"title": f"The portal answered {answer.status_code}"}
+    problem = plain(problem)
     return Refused(problem.get("detail", ""), title=problem.get("title"), hint=problem.get("hint", ""))
+
+
+def plain(value: Any) -> Any:
+    """A portal's answer without what a terminal would obey: names of files and nodes, and logs, come from anybody."""
+    if isinstance(value, str):
+        return "".join(one if one.isprintable() or one in "\r\n\t" else "\N{REPLACEMENT CHARACTER}" for one in value)
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {plain(key): plain(one) for key, one in value.items()}
+    return value
 
 
 async def _borrow(name: str | None) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -96,13 +97,14 @@ def _wait(client: PortalClient, session_id: str) -> None:
         for stage in session["stages"]:
             if stage["seconds"] is not None and stage["name"] not in told:
                 told.add(stage["name"])
-                out.print(f"  {stage['name']:<16} {stage['seconds']:.2f} s", highlight=False)
+                out.print(f"  {stage['name']:<16} {stage['seconds']:.2f} s", highlight=False, markup=False)
         if session["state"] == "ready":
             out.print(f"Ready: {client.url}/desktops/{session_id}", soft_wrap=True)
             return
         if session["state"] in ("failed", "ended", "ending"):
             failure = session["failure"] or {"title": "It was ended.", "detail": "", "hint": ""}
-            out.print(f"[bold red]{failure['title']}[/] {failure['detail']}\n  {failure['hint']}", soft_wrap=True)
+            title, *rest = (escape(failure[word]) for word in ("title", "detail", "hint"))
+            out.print(f"[bold red]{title}[/] {rest[0]}\n  {rest[1]}", soft_wrap=True)
             raise typer.Exit(1)
         time.sleep(POLL_SECONDS)
 

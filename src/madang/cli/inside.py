@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
+from rich.text import Text
 
 from madang.cli.client import PortalClient
 from madang.cli.ground import out
@@ -27,11 +29,11 @@ def files(session_id: Id, path: Annotated[str, typer.Argument(help="A folder; em
     """List a folder of the desktop's person."""
     with PortalClient() as client:
         found = client.get(f"/api/vnc/sessions/{session_id}/files", params={"path": path})
-    out.print(found["folder"], soft_wrap=True, highlight=False)
+    out.print(found["folder"], soft_wrap=True, highlight=False, markup=False)
     table = Table("name", "kind", "size")
     for entry in found["entries"]:
         size = f"{entry['size']:,}" if entry["kind"] == "file" else ""
-        table.add_row(entry["name"], entry["kind"], size)
+        table.add_row(Text(entry["name"]), Text(entry["kind"]), size)
     out.print(table)
     if found["truncated"]:
         out.print("There are more; these are the first.")
@@ -45,7 +47,7 @@ def upload(
     """Put a file into the desktop's home; what is there already is never written over."""
     size = file.stat().st_size
     with PortalClient() as client, _progress() as progress, file.open("rb") as source:
-        task = progress.add_task(file.name, total=size)
+        task = progress.add_task(escape(file.name), total=size)
         done = client.put(
             f"/api/vnc/sessions/{session_id}/files/content",
             params={"folder": folder, "name": file.name},
@@ -53,7 +55,7 @@ def upload(
             content=_parts(source, lambda count: progress.advance(task, count)),
             timeout=None,
         )
-    out.print(f"{done['path']}  ({done['size']:,} bytes)", soft_wrap=True, highlight=False)
+    out.print(f"{done['path']}  ({done['size']:,} bytes)", soft_wrap=True, highlight=False, markup=False)
 
 
 def download(
@@ -74,14 +76,14 @@ def download(
             client.download(f"/api/vnc/sessions/{session_id}/files/content", params={"path": path}) as answer,
             part.open("wb") as file,
         ):
-            task = progress.add_task(name, total=int(answer.headers.get("content-length", 0)))
+            task = progress.add_task(escape(name), total=int(answer.headers.get("content-length", 0)))
             for data in answer.iter_raw(PART_BYTES):
                 file.write(data)
                 progress.advance(task, len(data))
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    out.print(str(target), soft_wrap=True, highlight=False)
+    out.print(str(target), soft_wrap=True, highlight=False, markup=False)
 
 
 def log(session_id: Id) -> None:
@@ -101,14 +103,14 @@ def picture(
         client.download(f"/api/vnc/sessions/{session_id}/picture", params={"width": width}) as answer,
     ):
         file.write_bytes(answer.read())
-    out.print(str(file), soft_wrap=True, highlight=False)
+    out.print(str(file), soft_wrap=True, highlight=False, markup=False)
 
 
 def repair(session_id: Id) -> None:
     """Bring back what died or hangs around the programs; the programs stay."""
     with PortalClient() as client:
         did = client.post(f"/api/vnc/sessions/{session_id}/repair")["did"]
-    out.print(f"Brought back: {', '.join(did)}." if did else "Nothing was broken.")
+    out.print(f"Brought back: {', '.join(did)}." if did else "Nothing was broken.", markup=False)
 
 
 def native(
@@ -122,9 +124,9 @@ def native(
         certificate.write_text(door["certificate"], encoding="ascii")
     shown = certificate or "CERTIFICATE.pem"
     out.print(f"password     {door['password']}  (once, until {door['expires_at']})", highlight=False)
-    out.print(f"fingerprint  {door['fingerprint']}", highlight=False, soft_wrap=True)
+    out.print(f"fingerprint  {door['fingerprint']}", highlight=False, soft_wrap=True, markup=False)
     command = f"vncviewer -SecurityTypes X509Vnc -X509CA {shown} {door['host']}::{door['port']}"
-    out.print(command, highlight=False, soft_wrap=True)
+    out.print(command, highlight=False, soft_wrap=True, markup=False)
 
 
 def _parts(source: BinaryIO, told: Any) -> Iterator[bytes]:

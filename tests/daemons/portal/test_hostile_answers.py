@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +107,21 @@ def test_a_files_name_gets_into_no_other_header(
         assert "set-cookie" not in answer.headers and answer.headers["x-content-type-options"] == "nosniff"
         said = answer.headers["content-disposition"]
         assert said.startswith("attachment; filename*=UTF-8''") and not set(said[21:]) & set(' ";\r\n')
+
+
+def test_names_of_files_do_nothing_to_a_terminal(portal: PortalProcess, liars: OnMachine, accounts: Accounts) -> None:
+    assert accounts.kim
+    home = Path(pwd.getpwnam(accounts.kim).pw_dir) / "odd"
+    home.mkdir()
+    for name in ("[b] opens nothing", "\x1b]0;owned\x07", "[draft].pdf"):
+        (home / name).touch()
+    os.chown(home, pwd.getpwnam(accounts.kim).pw_uid, -1)
+    try:
+        shown = portal.cli("desktops", "files", liars.id, "odd", MADANG_TOKEN=portal.token_for("kim")).stdout
+    finally:
+        shutil.rmtree(home)
+    assert "\x1b" not in shown and "\x07" not in shown
+    assert "[b] opens nothing" in shown and "[draft].pdf" in shown and "owned" in shown
 
 
 def test_every_refusals_code_is_no_counter(
