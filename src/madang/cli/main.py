@@ -21,10 +21,22 @@ app = typer.Typer(
 
 def run() -> None:
     """The entry point. Groups are mounted here so that each command loads only what it needs."""
-    from madang.cli import deploy, desktops, ground, inside, lifetime, operators, people, presets, sharing, site
+    from madang.cli import (
+        consent,
+        deploy,
+        desktops,
+        ground,
+        inside,
+        lifetime,
+        operators,
+        people,
+        presets,
+        sharing,
+        site,
+    )
 
     app.add_typer(people.app, name="people")
-    for room in (lifetime, sharing, inside):
+    for room in (lifetime, sharing, consent, inside):
         room.mount(desktops.app)
     app.add_typer(desktops.app, name="desktops")
     app.add_typer(presets.app, name="presets")

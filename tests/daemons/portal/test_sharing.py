@@ -219,6 +219,19 @@ def test_a_link_is_kept_as_a_hash_and_bounded(site: PortalProcess, owner: Client
     owner.delete(f"/api/vnc/sessions/{desktop}/shares/{share}")
 
 
+def test_the_command_line_asks_to_look_and_answers(site: PortalProcess, desktop: str) -> None:
+    asked = site.cli("desktops", "look", desktop, "--wait-seconds", "0", check=False, MADANG_PERSON="olga")
+    assert (asked.returncode, "no answer yet" in asked.stdout) == (1, True), asked
+    owner = site.by_token("kim")
+    view = next(one["id"] for one in owner.get(f"/api/vnc/sessions/{desktop}/views").json() if one["state"] == "asked")
+    assert view in site.cli("desktops", "looks", desktop, MADANG_PERSON="kim").stdout
+    answer = ("desktops", "answer", desktop, view)
+    assert "may look until" in site.cli(*answer, "--allow", "--minutes", "5", MADANG_PERSON="kim").stdout
+    allowed = site.cli("desktops", "look", desktop, MADANG_PERSON="olga")
+    assert f"/desktops/{desktop}/look/{view}" in allowed.stdout
+    assert owner.delete(f"/api/vnc/sessions/{desktop}/views/{view}").status_code == 204
+
+
 def test_an_operator_looks_with_consent_only(site: PortalProcess, desktop: str) -> None:
     owner, olga = site.by_token("kim"), site.by_cookie("olga")
     door, path = f"{site.ws_url}/vncproxy/{desktop}", f"/api/vnc/sessions/{desktop}/views"
