@@ -26,7 +26,8 @@ def machine(tmp_path: Path) -> Path:
 
 def start(machine: Path, install: str) -> "subprocess.Popen[str]":
     environment = os.environ | {"DESTDIR": str(machine), "SYSTEMCTL": str(machine / "systemctl")}
-    command = [SCRIPT, "old new never", "bash", "-c", install]
+    # Whoever runs the tests may ignore these (nohup, a job in the background), and bash cannot take that back.
+    command = ["env", "--default-signal=HUP,INT,TERM", SCRIPT, "old new never", "bash", "-c", install]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
