@@ -7,9 +7,9 @@ import pytest
 
 from madang.compute.order import Report, Stage
 from madang.desktops.model import State
-from madang.desktops.rules import reported
+from madang.desktops.rules import finished, reported
 from madang.kernel.errors import Failure
-from tests.unit.desktops.house import session
+from tests.unit.desktops.house import House, session
 
 NOW = 1_000_000.0
 
@@ -49,3 +49,13 @@ def test_a_failures_words_can_be_shown_anywhere() -> None:
 def test_what_could_not_be_stored_or_shown_is_refused(said: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(msgspec.json.encode(said), type=Report)
+
+
+async def test_what_another_portal_ended_is_forgotten_here_too(house: House) -> None:
+    ready, agent = await house.ready()
+    assert ready.id in house.reports._taken and ready.id in house.desktops.measures._rings
+    await house.store.change(ready, **finished(ready, "job_cancelled", NOW))
+    agent.leave()
+    house.supervisor.wake(ready.id)  # as the end of its agent's connection does
+    await house.settled()
+    assert ready.id not in house.reports._taken and ready.id not in house.desktops.measures._rings
