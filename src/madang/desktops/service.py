@@ -192,6 +192,7 @@ class Desktops:
                     width=wish.width,
                     height=wish.height,
                     created_at=now,
+                    started_at=now,  # its time, and what it counts as use, begin here
                     ready_at=now,
                     ends_at=now + wish.time_limit_seconds,
                     stages=(Stage("request", now, 0.0),),

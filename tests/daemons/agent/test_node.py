@@ -182,7 +182,7 @@ async def test_clears_what_killed_sessions_of_its_account_left(site: Site) -> No
     """Slurm's last resort is SIGKILL for all at once: the next agent on that node tidies up."""
 
     def on_node(session: str) -> NodeDesk:
-        return start_on_node(site, session=session, folder=str(node_folder(site) / f"madang-{session}"))
+        return start_on_node(site, session=session, folder=str(node_folder(site) / f"madang-{session}-{session[::-1]}"))
 
     killed, alive = on_node("a1"), on_node("b2")
     await killed.until("ready")

@@ -87,8 +87,9 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """On its node."""
-        return Path(self.cluster.folder / "nodes" / script.job_name(self.id))
+        """On its node; one that is not there while there is none."""
+        nodes = Path(self.cluster.folder / "nodes")
+        return next(nodes.glob(f"{script.job_name(self.id)}-*"), nodes / "none")
 
     def processes(self) -> list[Process]:
         return marked(self.id)

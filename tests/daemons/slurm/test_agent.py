@@ -35,7 +35,8 @@ async def test_a_desktop_as_a_job(cluster: Any, world_readable: Path) -> None:
     await launcher.prepare()
     order = make_order(launcher, PERSON, cpus=2, memory_bytes=1_000_000_000)
     folder = Path(order.folder)
-    assert folder == Path(f"/tmp/madang-{order.session}")
+    assert folder.parent == Path("/tmp") and folder.name.startswith(f"madang-{order.session}-")
+    assert launcher.folder(order.session) == folder
     placement = await launcher.start(order, "")
     await seen(launcher, order.session, placement, lambda s: s.alive)
     try:

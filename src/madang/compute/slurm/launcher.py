@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import os
 import pwd
 import re
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +56,7 @@ class SlurmLauncher:
         self._log_folder = log_folder
         self._agent_folder = agent_folder
         self._module = agent_module
+        self._salt = secrets.token_bytes(16)
         self._slurm = Slurm(settings)
         self._facts = Facts(self._slurm, settings.facts_seconds)
         self._agent: Path | None = None
@@ -82,8 +85,9 @@ class SlurmLauncher:
             self._agent = await asyncio.to_thread(bundle.publish, self._agent_folder, self._module, keep)
 
     def folder(self, session: str) -> Path:
-        """On the node; the agent makes it itself."""
-        return Path(self._settings.folder) / f"madang-{_checked(session)}"
+        """On the node; the agent makes it itself. Who only sees the job's name cannot take this name first."""
+        suffix = hashlib.blake2b(_checked(session).encode(), key=self._salt, digest_size=5).hexdigest()
+        return Path(self._settings.folder) / f"madang-{session}-{suffix}"
 
     def log_file(self, session: str) -> Path:
         return self._log_folder / f"{_checked(session)}.log"

@@ -51,13 +51,14 @@ def clear_remains(folder: str, session: str, account: Account) -> None:
     """
     remains.clear_display_files(account.uid, set())
     parent, name = os.path.split(folder)
-    prefix = name.removesuffix(session)
-    if not prefix or prefix == name:
+    prefix, found, _ = name.partition(session)  # what follows is a suffix that nobody can guess, after a hyphen
+    if not prefix or not found:
         return
     with contextlib.suppress(OSError):
         for other in os.listdir(parent):
             path = os.path.join(parent, other)
-            if other != name and other.startswith(prefix) and _is_left(path, other.removeprefix(prefix), account.uid):
+            its_session = other.removeprefix(prefix).partition("-")[0]
+            if other != name and other.startswith(prefix) and _is_left(path, its_session, account.uid):
                 remains.remove_folder(Path(path))
 
 
