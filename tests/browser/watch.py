@@ -14,6 +14,7 @@ PORTAL_AWAY = (r"WebSocket connection to .* failed", r"net::ERR_")
 USUAL = (
     r"the server responded with a status of 401 .*/api/identity/me",
     r"/vncproxy/\w+' failed: Error during WebSocket handshake: Unexpected response code: (409|503)",
+    r"Got data while in an invalid state",  # noVNC, of what was on its way when it was closed
     r"Canvas2D: Multiple readback operations",  # by the tests
 )
 
