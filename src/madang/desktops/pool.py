@@ -6,6 +6,7 @@ may use the preset, the most recent first, one each. It is hidden until its pers
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -48,10 +49,12 @@ class Pool:
         missing: Callable[[], Sequence[Missing]],
         *,
         seconds: float,
+        rest_seconds: float,
         recent_days: float,
         pause_seconds: float,
     ) -> None:
-        """Looked at every `seconds`; for people who were here within `recent_days`.
+        """Looked at every `seconds`, and `rest_seconds` after one was taken; for people who were here within
+        `recent_days`.
 
         After one of them failed, no more of its preset are made for `pause_seconds`. `missing`: what this machine lacks
         to start any.
@@ -61,13 +64,15 @@ class Pool:
         self._missing = missing
         self._recent_seconds = recent_days * DAY_SECONDS
         self._pause_seconds = pause_seconds
+        self._rest_seconds = rest_seconds
         self._paused: dict[str, float] = {}
         self._made: dict[str, str] = {}  # those on their way, with their preset, to notice when they fail
         self.loop = Loop(f"{desktops.service} pool", self.cycle, seconds, lease=True)
-        ground.events.on(f"{desktops.service}.pool", self._look_now)
+        ground.events.on(f"{desktops.service}.pool", self._look_soon)
 
-    async def _look_now(self, _event: Event) -> None:
-        self.loop.wake()
+    async def _look_soon(self, _event: Event) -> None:
+        """Not at once: a desktop that starts would slow down the one that somebody is just opening."""
+        asyncio.get_running_loop().call_later(self._rest_seconds, self.loop.wake)
 
     async def cycle(self) -> str:
         """End what is of no use any more, make what is lacking."""

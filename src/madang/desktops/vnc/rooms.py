@@ -69,6 +69,7 @@ def rooms_of(ground: Ground, desktops: Desktops, sign_on: SignOn, missing: Calla
         desktops,
         missing,
         seconds=settings.pool_seconds,
+        rest_seconds=settings.pool_rest_seconds,
         recent_days=settings.pool_recent_days,
         pause_seconds=settings.pool_pause_seconds,
     )

@@ -119,6 +119,10 @@ class VncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pool_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="The pools of ready desktops are looked at this often.")
     ] = 15.0
+    pool_rest_seconds: Annotated[
+        float,
+        msgspec.Meta(ge=0, description="After one of the pool was taken, the next is made no sooner than this."),
+    ] = 5.0
     pool_recent_days: Annotated[
         float, msgspec.Meta(gt=0, description="Ready desktops are made for people who were here so lately.")
     ] = 14.0
