@@ -75,6 +75,8 @@ class Reports:
                 continue
             if session.over:
                 return Instruction("bye")
+            if session.door_port is not None and session.host is None:
+                self._desktops.wake(session_id)  # its scheduler has to say where that door is
             if not session.wanted and report.state != "ending":
                 return Instruction("end", session.end_reason or "asked")
             percent = session.terms.idle_cpu_percent if session.terms else 100.0

@@ -85,7 +85,9 @@ def decide(session: Session, sight: Sight, now: float, patience: Patience) -> De
     if agent is not None:
         if agent.alive is False and not sight.linked:
             return _decide_gone(agent)
-        if changes := _moved(session, agent, now):
+        # Of two that contradict each other, the agent that speaks right now is newer than a look at the queue.
+        runs = agent.waiting is not None and sight.linked and now - sight.heard_at < patience.launch
+        if not runs and (changes := _moved(session, agent, now)):
             return Decision(Step.NOTE, "moved", changes)
     if session.state is State.STARTING and _too_slow(session, sight, now, patience):
         unheard = session.job is not None and session.pid is None

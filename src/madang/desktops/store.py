@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -45,11 +45,15 @@ class Sessions:
             row = (await connection.execute(select(sessions).where(self._mine, sessions.c.id == session_id))).first()
         return _session(row._mapping) if row else None
 
-    async def running(self) -> Sequence[Session]:
-        """Every session that is not over."""
+    async def running(self, known: Mapping[str, Session] | None = None) -> Sequence[Session]:
+        """Every session that is not over. Of `known`, those whose version is still the same are not read again."""
+        known = known or {}
+        chosen = select(sessions.c.id, sessions.c.version).where(self._mine, sessions.c.ended_at.is_(None))
         async with self._database.read() as connection:
-            rows = await connection.execute(select(sessions).where(self._mine, sessions.c.ended_at.is_(None)))
-            return [_session(row) for row in rows.mappings()]
+            there = {row[0]: row[1] for row in await connection.execute(chosen)}
+        same = {key: known[key] for key, version in there.items() if key in known and known[key].version == version}
+        found = same | {session.id: session for session in await self.many([key for key in there if key not in same])}
+        return [found[key] for key in there if key in found and not found[key].over]
 
     async def pooled(self, person_id: str | None = None) -> Sequence[Session]:
         """Those of the pool, ready or on their way, of one person or everybody."""

@@ -62,6 +62,7 @@ class Supervisor:
         self._order = order
         self._call_seconds = call_seconds
         self._portals = portals
+        self._known: dict[str, Session] = {}  # as they were when all were looked at last
         self._called: dict[str, float] = {}
         self._look_seconds = look_seconds
         self._refreshing: dict[str, asyncio.Task[None]] = {}
@@ -97,7 +98,8 @@ class Supervisor:
 
     async def cycle(self) -> str:
         """Look at every session that is not over."""
-        running = await self._desktops.store.running()
+        running = await self._desktops.store.running(self._known)
+        self._known = {session.id: session for session in running}
         await self._links.refresh({session.id for session in running})
         self._called = {session.id: self._called[session.id] for session in running if session.id in self._called}
         await self._refresh({session.launcher for session in running} & self._launchers.keys())
@@ -188,6 +190,8 @@ class Supervisor:
         linked = self._links.linked(session.id)
         launcher = self._launchers.get(session.launcher)
         agent = None
+        if launcher and launcher.queues and linked and session.host is None:
+            await launcher.refresh()  # its job has just begun: what was seen of the queue before is old
         if launcher and session.launched_at is not None and (launcher.queues or (session.placement and not linked)):
             agent = await launcher.look(session.id, session.placement)
         sight = Sight(

@@ -329,6 +329,8 @@ def test_a_job_that_waits_says_why_and_begins():
 def test_a_job_that_its_scheduler_starts_anew_waits_again():
     wait = Waiting("begin_time", "BeginTime")
     running = ready(launcher="slurm", job="77", host="h", door_port=5, stages=(Stage("request", T0, 0.1),))
+    speaks = decide(running, Sight(T0 + 8, True, Seen(None, waiting=wait)), T0 + 9, PATIENCE)
+    assert speaks.step is Step.NOTHING, "a look at the queue that is older than what its agent just said"
     again = changed(running, decide(running, Sight(T0, False, Seen(None, waiting=wait)), T0 + 9, PATIENCE).changes)
     assert (again.state, again.restarts, again.node, again.host, again.door_port) == (
         State.WAITING,
