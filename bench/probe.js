@@ -1,5 +1,5 @@
 // Runs in every page before its own scripts: notes when an event reaches the page and when the picture has changed.
-// It looks right after each drawing on a canvas that is in the page, so nothing polls and nothing else is slowed.
+// It looks after drawings on a canvas that is in the page, so nothing polls and nothing else is slowed.
 (() => {
   const draw = CanvasRenderingContext2D.prototype.drawImage;
   const now = () => performance.timeOrigin + performance.now();
@@ -15,14 +15,25 @@
   const largest = () =>
     [...document.querySelectorAll('canvas')].sort((a, b) => b.width * b.height - a.width * a.height)[0];
 
-  function whenDrawn(type, seen) {
+  // With `rarely` it looks once a frame at most: a first picture is drawn in many pieces, and reading pixels back after
+  // each of them would take longer than drawing them.
+  function whenDrawn(type, seen, rarely = false) {
     began = 0;
     addEventListener(type, () => { began ||= now(); }, { capture: true, once: true });
     return new Promise((resolve) => {
-      look = (context) => {
-        if (began === 0 || !seen(context)) return;
+      let waiting = false;
+      const judge = (context) => {
+        waiting = false;
+        if (look === null || began === 0 || !seen(context)) return;
         look = null;
         uncovered(() => resolve({ began, milliseconds: now() - began }));
+      };
+      look = (context) => {
+        if (!rarely) judge(context);
+        else if (!waiting) {
+          waiting = true;
+          requestAnimationFrame(() => judge(context));
+        }
       };
     });
   }
@@ -54,7 +65,7 @@
   window.benchProbe = {
     drawn: 0,
     // The promise is kept aside: `result` waits for it.
-    armPicture() { this.result = whenDrawn('click', isDesktop); },
+    armPicture() { this.result = whenDrawn('click', isDesktop, true); },
     armChange(type, x, y) {
       const context = largest().getContext('2d');
       const before = context.getImageData(x, y, 1, 1).data;

@@ -14,7 +14,6 @@ from bench import processes, records
 from bench.chrome import chromium, page_of
 from bench.measures import Plan
 from bench.measures.start import Click, click
-from bench.processes import Trouble
 from bench.results import Peer, Row, Target, median, percentile
 from bench.site import Site
 from bench.slurm import cluster, settings_of
@@ -91,10 +90,9 @@ def _ticks(plan: Plan, made: Any) -> list[Row]:
         jobs = _hold_jobs(made, plan.user, [records.name_of(site.person, number) for number in range(count)])
         waiting = [records.waiting(n, site.person, plan.user, job) for n, job in enumerate(jobs)]
         records.store(site, waiting)
-        time.sleep(5)
-        found = site.get("/api/vnc/sessions?ended=false")
-        if sum(one["state"] == State.WAITING for one in found) != count:
-            raise Trouble(f"not all of {count} sessions wait")
+        # What each waits for is written down once.
+        processes.until(lambda: _noted(site) == count, 60, "what all of them wait for", 1.0)
+        time.sleep(3)
         busy, ticks, asked = _cpu(site, made, seconds)
         each = (busy - quiet) / ticks * 1000
         return [
@@ -104,6 +102,11 @@ def _ticks(plan: Plan, made: Any) -> list[Row]:
     finally:
         made.end_jobs()
         site.close()
+
+
+def _noted(site: Site) -> int:
+    found = site.get(f"/api/vnc/sessions?ended=false&limit={2 * MANY}")
+    return sum(one["state"] == State.WAITING and one["waiting"] is not None for one in found)
 
 
 def _cpu(site: Site, made: Any, seconds: float) -> tuple[float, int, int]:

@@ -52,8 +52,9 @@ class Sessions:
         async with self._database.read() as connection:
             there = {row[0]: row[1] for row in await connection.execute(chosen)}
         same = {key: known[key] for key, version in there.items() if key in known and known[key].version == version}
-        found = same | {session.id: session for session in await self.many([key for key in there if key not in same])}
-        return [found[key] for key in there if key in found and not found[key].over]
+        if fresh := [key for key in there if key not in same]:
+            same |= {session.id: session for session in await self.many(fresh)}
+        return [same[key] for key in there if key in same and not same[key].over]
 
     async def pooled(self, person_id: str | None = None) -> Sequence[Session]:
         """Those of the pool, ready or on their way, of one person or everybody."""
