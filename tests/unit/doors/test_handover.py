@@ -51,8 +51,8 @@ def open_descriptors() -> int:
 
 
 def assert_closed(before: int) -> None:
-    """What is a stranger's is closed elsewhere, a moment later."""
-    eventually(lambda: open_descriptors() == before, 5, lambda: f"{open_descriptors()} instead of {before}")
+    """What is a stranger's is closed elsewhere, a moment later. (So may be what an earlier test left.)"""
+    eventually(lambda: open_descriptors() <= before, 5, lambda: f"{open_descriptors()} instead of {before}")
 
 
 async def test_takes_the_socket_and_sends_the_ticket(tmp_path: Path) -> None:
