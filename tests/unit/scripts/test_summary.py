@@ -64,7 +64,7 @@ def test_every_folder_of_daemon_tests_is_in_one_lane(script: ModuleType) -> None
     lanes = script.lanes_of("daemons", [])
     found = [folder for lane in lanes for folder in lane]
     there = {f"tests/daemons/{path.parent.name}" for path in (ROOT / "tests" / "daemons").glob("*/test_*.py")}
-    assert len(lanes) == 3 and len(found) == len(set(found))
+    assert len(lanes) == 2 and len(found) == len(set(found))
     assert set(found) == there
     assert script.lanes_of("daemons", ["-k", "one"]) == [] == script.lanes_of("unit", [])
 
