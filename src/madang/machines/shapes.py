@@ -1,0 +1,186 @@
+"""What is sent to the API of machines, and what its operations share.
+
+    GET    /api/vms                                MachineView[]   ?all=true: of all people (operators)
+    POST   /api/vms                                NewMachine -> MachineView (201)
+    GET    /api/vms/options                        OptionsView
+    GET    /api/vms/{uuid}                         MachineView, ETag: "version"
+    PATCH  /api/vms/{uuid}                         Description -> MachineView (If-Match heeded)
+    DELETE /api/vms/{uuid}?name=...&disks=remove   204, or 202 with its MachineView while it is at work; disks=keep
+    POST   /api/vms/{uuid}/action                  Action -> MachineView
+    GET    /api/vms/{uuid}/boot-order              BootOrderView, ETag
+    POST   /api/vms/{uuid}/boot-order              NewBootOrder -> MachineView (If-Match heeded)
+    POST   /api/vms/{uuid}/boot-order/apply        -> MachineView: restart it now, with what is pending
+    POST   /api/vms/{uuid}/boot-order/discard      -> MachineView: what it runs with is kept
+    POST   /api/vms/{uuid}/boot-order/once         Once -> MachineView: for the next start alone
+    DELETE /api/vms/{uuid}/boot-order/once         -> MachineView
+    GET    /api/vms/{uuid}/media                   MediumView[]
+    POST   /api/vms/{uuid}/media/attach            Attach -> MachineView
+    POST   /api/vms/{uuid}/media/detach            Detach -> MachineView
+    POST   /api/vms/{uuid}/complete-installation   Completion -> MachineView
+    GET    /api/vms/{uuid}/installation-status     InstallationView
+    POST   /api/vms/{uuid}/installation-status     Installation -> MachineView: tell by hand
+    POST   /api/vms/{uuid}/suggestions/dismiss     Dismissal -> MachineView
+    GET    /api/vms/{uuid}/disk                    DiskView
+    POST   /api/vms/{uuid}/disk/resize             Resize -> MachineView
+    POST   /api/vms/{uuid}/disk/grow-inside        -> MachineView
+    POST   /api/vms/{uuid}/keys                    Keys -> 204
+    GET    /api/vms/{uuid}/screenshot              image, ETag
+    GET    /api/vms/{uuid}/operations              OperationView[], newest first
+    GET    /api/vms/{uuid}/operations/{id}         OperationView
+    POST   /api/vms/{uuid}/operations/{id}/cancel  OperationView
+    GET    /api/vms/boot-presets                   BootPresetView[]
+    POST   /api/vms/boot-presets                   NewBootPreset -> BootPresetView
+    DELETE /api/vms/boot-presets/{id}              204
+    GET    /api/isos                               IsoView[]
+    DELETE /api/isos?path=...                      204 (operators)
+    GET    /api/isos/uploads                       UploadView[], one's own that are on their way
+    POST   /api/isos/uploads                       NewUpload -> UploadView; the same file again: goes on where it was
+    PUT    /api/isos/uploads/{id}?offset=N         bytes -> UploadView
+    POST   /api/isos/uploads/{id}/finish           -> IsoView
+    DELETE /api/isos/uploads/{id}                  204
+    WebSocket /machines/console/{uuid}             RFB, subprotocol binary
+    WebSocket /machines/serial/{uuid}              the serial port's bytes
+
+A change answers 200 when it is done, 202 when it is still at work: `operation` in the answer is the one at work. Events:
+machines.machine {machine}, machines.machine.gone {id}, machines.operation {operation}, machines.isos {}.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from madang.kernel.http import Problem
+
+BootOrder = Literal["cdrom_hd", "hd", "cdrom", "hd_cdrom"]
+Firmware = Literal["bios", "uefi"]
+Act = Literal["start", "shut_down", "reset", "force_off", "pause", "resume", "restart"]
+Status = Literal["NotInstalled", "Installing", "Installed", "InstallationFailed"]
+
+MachineId = Annotated[str, Parameter(max_length=36, description="Id (UUID) of a machine.")]
+OperationId = Annotated[str, Parameter(max_length=20, description="Id of an operation.")]
+Name = Annotated[str, msgspec.Meta(max_length=80, description="What the machine is called.")]
+Notes = Annotated[str, msgspec.Meta(max_length=2000, description="Whatever its owner wants to remember of it.")]
+IsoPath = Annotated[
+    str, msgspec.Meta(max_length=4096, description="`path` of an entry of the catalogue (GET /api/isos).")
+]
+Target = Annotated[str, msgspec.Meta(max_length=16, description="A drive's name, as in `current_media`.")]
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=1 << 60)]
+PROBLEM = "application/problem+json"
+_WORDS = {
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not there, or not yours",
+    409: "Does not fit",
+    412: "Was changed by somebody else meanwhile",
+    422: "Wrong",
+    503: "Does not answer now",
+}
+
+
+class NewMachine(msgspec.Struct, forbid_unknown_fields=True):
+    """A machine that somebody asks for; what is left out takes the site's default."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    notes: Notes = ""
+    cpus: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
+    memory_bytes: Bytes | None = None
+    disk_bytes: Bytes | None = None
+    iso_path: IsoPath | None = None
+    second_iso_path: IsoPath | None = None
+    boot_order: BootOrder | None = None
+    firmware: Firmware = "bios"
+    network: Annotated[str, msgspec.Meta(max_length=80)] | None = None
+    host: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    start: bool = False
+
+
+class Description(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is."""
+
+    name: Name | None = None
+    notes: Notes | None = None
+    protected: bool | None = None
+
+
+class Action(msgspec.Struct, forbid_unknown_fields=True):
+    action: Act
+
+
+class NewBootOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """`apply`: at the next start, or now, which restarts a machine that runs."""
+
+    boot_order: BootOrder
+    apply: Literal["next_start", "now"] = "next_start"
+
+
+class Once(msgspec.Struct, forbid_unknown_fields=True):
+    """The order that the next start alone takes: `cdrom` boots the CD once."""
+
+    boot_order: BootOrder = "cdrom"
+
+
+class Attach(msgspec.Struct, forbid_unknown_fields=True):
+    """Put an ISO into a drive: the first empty one, else the first, when none is named."""
+
+    iso_path: IsoPath
+    target: Target | None = None
+    force: bool = False
+
+
+class Detach(msgspec.Struct, forbid_unknown_fields=True):
+    """Take the ISO out of a drive: of every drive, when none is named."""
+
+    target: Target | None = None
+    force: bool = False
+
+
+class Completion(msgspec.Struct, forbid_unknown_fields=True):
+    """Its system is installed; the boot order stays unless one is named, media stay unless they are to go."""
+
+    eject: bool = False
+    boot_order: BootOrder | None = None
+
+
+class Installation(msgspec.Struct, forbid_unknown_fields=True):
+    installation_status: Status
+
+
+class Dismissal(msgspec.Struct, forbid_unknown_fields=True):
+    code: Annotated[str, msgspec.Meta(max_length=40, description="Code of a suggestion.")]
+
+
+class Resize(msgspec.Struct, forbid_unknown_fields=True):
+    """Only larger: 1 GB is 1024 * 1024 * 1024 bytes."""
+
+    size_gb: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class Keys(msgspec.Struct, forbid_unknown_fields=True):
+    """Keys pressed together, by their names."""
+
+    keys: Annotated[list[Annotated[str, msgspec.Meta(max_length=20)]], msgspec.Meta(min_length=1, max_length=8)]
+
+
+class NewBootPreset(msgspec.Struct, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    boot_order: BootOrder
+
+
+class NewUpload(msgspec.Struct, forbid_unknown_fields=True):
+    """`sha256` of the whole file, in hexadecimal digits."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    size: Bytes
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """As an operation's `responses`."""
+    return {
+        status: ResponseSpec(Problem, description=_WORDS[status], generate_examples=False, media_type=PROBLEM)
+        for status in statuses
+    }
