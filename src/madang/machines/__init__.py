@@ -1,0 +1,1 @@
+"""Virtual machines that boot from what their owner chooses."""

@@ -1,0 +1,47 @@
+"""Hosts that run machines: all that knows libvirt. Of people, tables and HTTP it knows nothing."""
+
+from madang.machines.hosts.host import Host
+from madang.machines.hosts.shapes import (
+    NAME_PREFIX,
+    BackupFile,
+    BootDevice,
+    BootOrder,
+    Change,
+    Definition,
+    DiskInfo,
+    DomainType,
+    Drive,
+    Firmware,
+    GuestSystem,
+    Limits,
+    OnReboot,
+    Pool,
+    Progress,
+    Seen,
+    Snapshot,
+    State,
+    Wish,
+)
+
+__all__ = [
+    "NAME_PREFIX",
+    "BackupFile",
+    "BootDevice",
+    "BootOrder",
+    "Change",
+    "Definition",
+    "DiskInfo",
+    "DomainType",
+    "Drive",
+    "Firmware",
+    "GuestSystem",
+    "Host",
+    "Limits",
+    "OnReboot",
+    "Pool",
+    "Progress",
+    "Seen",
+    "Snapshot",
+    "State",
+    "Wish",
+]
