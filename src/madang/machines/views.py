@@ -97,14 +97,15 @@ class MachineView(msgspec.Struct):
     protected: bool
     adopted: bool
     suggestions: list[SuggestionView]
-    operation: OperationView | None
-    queued: int
     failure: Failure | None
-    version: int
+    version: int  # grows with whatever is seen of it
+    etag: str  # for If-Match: another one after every edit
     created_at: str
     started_at: str | None
     agent: bool
     screenshot: bool  # whether there is a screen to look at: console and screenshot
+    operation: OperationView | None = None  # the one at work, or first in the queue
+    queued: int = 0  # so many wait behind it
 
 
 class BootOrderView(msgspec.Struct):
@@ -115,7 +116,7 @@ class BootOrderView(msgspec.Struct):
     pending: bool
     next_boot: OnceView | None
     current_boot_device: str | None
-    version: int
+    etag: str
 
 
 class InstallationView(msgspec.Struct):

@@ -1,0 +1,230 @@
+"""The rules that move a machine. Pure: what is stored and what is seen in, what is to be done out.
+
+**Nobody lands in the installer twice.** A run that begins from a medium, other than by an order that is the CD alone and
+on a system that is installed, ends at the guest's own restart (`ends_at_restart`). Then the machine starts again, and
+that one start takes the disk first; the kept order stays, and a suggestion offers to change it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+from madang.kernel.errors import Conflict, Failure
+from madang.machines.hosts.shapes import BootOrder, OnReboot, Seen
+from madang.machines.model import CD_FIRST, DISK_FIRST, Installation, Machine, Medium, Run, State
+
+# Reasons of libvirt for a run that ended without anybody's wish.
+LOST_REASONS = frozenset({"crashed", "failed"})
+GONE = Failure(
+    code="definition_gone",
+    title="Its host does not know it any more",
+    detail="Somebody removed its definition from libvirt. Its disk is still there.",
+    hint="Start defines it anew, as it was.",
+)
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """What can be seen of a machine now. `seen` None: its host does not know it. `busy`: an operation is at work on it,
+    so that what the next start takes may be half changed."""
+
+    connected: bool
+    down_since: float | None = None
+    seen: Seen | None = None
+    busy: bool = False
+    missing: tuple[str, ...] = ()  # files of its media that are gone
+    disk_used: int | None = None
+
+
+class Step(StrEnum):
+    NOTHING = "nothing"
+    NOTE = "note"  # store `changes`
+    RESTART = "restart"  # store `changes`, and start it again
+
+
+class Decision(msgspec.Struct, frozen=True):
+    step: Step
+    why: str = ""
+    changes: dict[str, Any] = {}
+
+
+NOTHING = Decision(Step.NOTHING)
+
+
+def decide(machine: Machine, sight: Sight, now: float, shut_down_seconds: float) -> Decision:
+    """The next step. `shut_down_seconds`: a guest that was asked to shut down and has not is taken to stay."""
+    if machine.state is State.CREATING:
+        return NOTHING
+    if not sight.connected:
+        if machine.unknown_since is not None:
+            return NOTHING
+        return Decision(Step.NOTE, "host lost", {"unknown_since": sight.down_since or now})
+    if sight.seen is None:
+        return _gone(machine, sight)
+    changes = followed(machine, sight.seen, now) | ({} if sight.busy else kept(machine, sight.seen))
+    if machine.state is State.FAILED and machine.failure is not None and machine.failure.code == GONE.code:
+        changes["failure"] = None
+    if machine.unknown_since is not None:
+        changes["unknown_since"] = None
+    if machine.asked_off_at is not None and now - machine.asked_off_at > shut_down_seconds and "run" not in changes:
+        changes |= {"asked_off_at": None} | ({"state": State.RUNNING} if machine.state is State.STOPPING else {})
+    changes |= _around(machine, sight)
+    again = "run" in changes and machine.run is not None and changes["run"] is None and _restarts(machine, sight)
+    if again:
+        changes |= _after_restart(machine)
+    changes = {key: value for key, value in changes.items() if getattr(machine, key) != value}
+    if again:
+        return Decision(Step.RESTART, "the guest restarted", changes)
+    return Decision(Step.NOTE, "seen", changes) if changes else NOTHING
+
+
+def _gone(machine: Machine, sight: Sight) -> Decision:
+    if sight.busy or machine.state is State.FAILED:
+        return NOTHING
+    changes = {"state": State.FAILED, "failure": GONE, "run": None, "asked_off_at": None, "unknown_since": None}
+    return Decision(Step.NOTE, "definition gone", changes)
+
+
+def _around(machine: Machine, sight: Sight) -> dict[str, Any]:
+    """What is noted beside libvirt's own word."""
+    changes: dict[str, Any] = {"missing": sight.missing}
+    if sight.disk_used is not None:
+        changes["disk_used"] = sight.disk_used
+    return changes
+
+
+def followed(machine: Machine, seen: Seen, now: float) -> dict[str, Any]:
+    """What the record takes from a run as it is seen: state, run, and what both say of an installation."""
+    state = _state(machine, seen)
+    changes: dict[str, Any] = {"state": state}
+    if seen.state in ("shut_off", "crashed"):
+        changes |= {"run": None, "asked_off_at": None}
+        lost = seen.reason in LOST_REASONS or seen.state == "crashed"
+        if lost and machine.run is not None and _installs(machine, machine.run):
+            changes["installation"] = Installation.FAILED
+        return changes
+    run = _run(machine, seen, now)
+    changes["run"] = run
+    if run.boot_device == "cdrom" and machine.installation in (Installation.NOT_INSTALLED, Installation.FAILED):
+        changes |= {"installation": Installation.INSTALLING, "installing_from": run.medium, "sign": None}
+    return changes
+
+
+def _state(machine: Machine, seen: Seen) -> State:
+    if seen.state == "shut_off":
+        lost = seen.reason in LOST_REASONS and (machine.run is not None or machine.state is State.CRASHED)
+        return State.CRASHED if lost else State.SHUT_OFF
+    if seen.state == "running" and machine.asked_off_at is not None:
+        return State.STOPPING
+    return State(seen.state)
+
+
+def _run(machine: Machine, seen: Seen, now: float) -> Run:
+    live, before = seen.definition, machine.run
+    same = before is not None and (seen.since is None or before.since is None or abs(seen.since - before.since) < 1.0)
+    since = before.since if same and before is not None and before.since is not None else seen.since or now
+    return Run(
+        since=since,
+        boot_order=live.boot_order,
+        kept=before.kept if same and before is not None else seen.inactive.boot_order,
+        media=media_of(seen, live=True),
+        cpus=live.cpus,
+        memory_bytes=live.memory_bytes,
+        boot_device=seen.boot_device or (before.boot_device if same and before is not None else None),
+        agent=seen.agent,
+        ends_at_restart=seen.own and live.on_reboot == "destroy",
+    )
+
+
+def _installs(machine: Machine, run: Run) -> bool:
+    return machine.installation is Installation.INSTALLING and run.boot_device == "cdrom"
+
+
+def media_of(seen: Seen, *, live: bool) -> tuple[Medium, ...]:
+    definition = seen.definition if live else seen.inactive
+    return tuple(Medium(drive.target, drive.path) for drive in definition.cdroms)
+
+
+def kept(machine: Machine, seen: Seen) -> dict[str, Any]:
+    """What the record takes from the kept definition, where somebody changed it past us: we follow, and say so."""
+    inactive = seen.inactive
+    real: dict[str, Any] = {
+        "boot_order": inactive.boot_order,
+        "media": media_of(seen, live=False),
+        "cpus": inactive.cpus,
+        "memory_bytes": inactive.memory_bytes,
+    }
+    if inactive.disks and inactive.disks[0].path:
+        real["disk_path"] = inactive.disks[0].path
+    differing = {name: value for name, value in real.items() if getattr(machine, name) != value}
+    if not differing:
+        return {}
+    said = tuple(dict.fromkeys((*machine.outside, *differing)))
+    dismissed = tuple(code for code in machine.dismissed if code != "changed_outside")
+    return differing | {"outside": said, "dismissed": dismissed, "edition": machine.edition + 1}
+
+
+def _restarts(machine: Machine, sight: Sight) -> bool:
+    """Whether its run, which has ended, is to go on with another one: the guest ended it, and nobody asked for that."""
+    if machine.run is None or not machine.run.ends_at_restart or sight.busy or sight.seen is None:
+        return False
+    return sight.seen.reason == "shutdown" and machine.asked_off_at is None
+
+
+def _after_restart(machine: Machine) -> dict[str, Any]:
+    assert machine.run is not None
+    changes: dict[str, Any] = {}
+    if machine.installation is Installation.INSTALLING:
+        changes["sign"] = "restart"
+    if machine.boot_order in CD_FIRST and machine.run.boot_device != "hd":
+        changes |= {"next_boot": DISK_FIRST, "next_boot_why": "installed"}
+    return changes
+
+
+class StartPlan(msgspec.Struct, frozen=True):
+    """How a machine is started: by an order for this start alone (None: the kept one)."""
+
+    first: BootOrder | None
+    on_reboot: OnReboot
+
+
+def plan_start(machine: Machine) -> StartPlan:
+    """Raises Conflict (no_medium) where there is nothing that it could boot from."""
+    order = machine.next_boot or machine.boot_order
+    if order == "cdrom" and not machine.has_medium:
+        raise Conflict(
+            "It boots from the CD alone, and there is no ISO in its drives.",
+            code="no_medium",
+            title="There is nothing to boot from",
+            hint="Insert an ISO, or have it boot from its disk first.",
+        )
+    from_medium = machine.has_medium and order in CD_FIRST
+    wanted_every_time = (
+        order == "cdrom" and machine.next_boot is None and machine.installation is Installation.INSTALLED
+    )
+    guarded = from_medium and not wanted_every_time
+    return StartPlan(machine.next_boot, "destroy" if guarded else "restart")
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Something that the next start takes and the run does not have."""
+
+    what: Literal["boot_order", "cpus", "memory_bytes"]
+    now: str | int | None
+    then: str | int | None
+
+
+def pending(machine: Machine) -> tuple[Change, ...]:
+    run = machine.run
+    if run is None:
+        return ()
+    found = []
+    if machine.boot_order != run.kept:
+        found.append(Change("boot_order", run.kept, machine.boot_order))
+    if machine.cpus != run.cpus:
+        found.append(Change("cpus", run.cpus, machine.cpus))
+    if machine.memory_bytes != run.memory_bytes:
+        found.append(Change("memory_bytes", run.memory_bytes, machine.memory_bytes))
+    return tuple(found)
