@@ -8,7 +8,7 @@ import {
   switchesInputMethod,
   typedBetween,
   type KeyLike,
-} from '../src/lib/desktops/view/keys';
+} from '../src/lib/screen/keys';
 
 const press = (some: Partial<KeyLike>): KeyLike => ({
   key: '',

@@ -6,7 +6,7 @@ import { desktopsApi } from './desktops-api';
 import { ordered, withList, withNews, without, type Sessions } from './merge';
 import { fitWindow, isShownAbove, type NewSession, type Options, type Session } from './model';
 import { lastChoice } from './new/wish';
-import { preloadViewer } from './view/screen-loader';
+import { preloadViewer } from './view/preload';
 
 /** The sessions this page knows of, kept current by live news and by re-reading after every reconnection. */
 class SessionStore {

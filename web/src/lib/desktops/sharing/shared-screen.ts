@@ -1,13 +1,14 @@
 import { myself } from '../../identity/me.svelte';
+import type { ScreenSource, ScreenState } from '../../screen/source';
 import { desktopsApi } from '../desktops-api';
-import type { ScreenSource, Screened } from '../view/source';
+import { onNewsOf, screenOf } from '../view/own-screen';
 import { sharingApi, type Shared } from './sharing-api';
 
 /** A desktop that somebody shares by a link. The link is asked anew after each lost connection: it may be taken back. */
 export class SharedScreen implements ScreenSource {
   readonly id: string;
   readonly url: string;
-  #last: Screened;
+  #last: ScreenState;
 
   constructor(
     shared: Shared,
@@ -20,7 +21,7 @@ export class SharedScreen implements ScreenSource {
     this.#last = screened(shared);
   }
 
-  known(): Screened {
+  known(): ScreenState {
     return this.#last;
   }
 
@@ -32,16 +33,20 @@ export class SharedScreen implements ScreenSource {
     return myself.state !== 'ended';
   }
 
-  async ask(): Promise<Screened> {
+  async ask(): Promise<ScreenState> {
     const shared = await sharingApi.enter(this.token, this.name);
     this.told(shared);
     this.#last = screened(shared);
     return this.#last;
   }
+
+  onNews(listener: () => void): () => void {
+    return onNewsOf(this.id, listener);
+  }
 }
 
 /** A guest is not told the number of the display; that there is one is seen by trying. */
-function screened(shared: Shared): Screened {
+function screened(shared: Shared): ScreenState {
   const { state } = shared.session;
-  return { state, display: state === 'starting' || state === 'ready' ? 0 : null };
+  return screenOf({ state, display: state === 'starting' || state === 'ready' ? 0 : null });
 }

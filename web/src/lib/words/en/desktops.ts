@@ -207,13 +207,6 @@ export const desktops = {
     },
     composing: 'Composing',
     end: 'End desktop',
-    connection: {
-      waiting: 'Starting',
-      connecting: 'Connecting…',
-      connected: 'Connected',
-      reconnecting: 'Reconnecting…',
-      ended: 'Ended',
-    },
     opening: 'Opening your desktop',
     openingHint: 'It opens by itself when it is ready. You can leave; it goes on starting.',
     reconnecting: 'The connection was lost. Coming back…',

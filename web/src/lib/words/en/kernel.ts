@@ -9,6 +9,7 @@ export const kernel = {
   nav: {
     label: 'Main',
     desktops: 'Desktops',
+    machines: 'Machines',
     site: 'Site',
     siteDesktops: 'Site desktops',
     people: 'People',
@@ -55,11 +56,23 @@ export const kernel = {
     nothing: 'Nothing fits. Try fewer letters.',
     goTo: 'Go to',
     desktops: 'Desktops',
+    machines: 'Machines',
     actions: 'Actions',
     settings: 'Appearance',
     newDesktop: 'New desktop',
     openDesktop: (name: string) => `Open ${name}`,
+    newMachine: 'New machine',
+    openMachine: (name: string) => `Open the machine ${name}`,
     signOut: 'Sign out',
+  },
+  screen: {
+    connection: {
+      waiting: 'Starting',
+      connecting: 'Connecting…',
+      connected: 'Connected',
+      reconnecting: 'Reconnecting…',
+      ended: 'Ended',
+    },
   },
   missing: {
     title: 'There is nothing here',

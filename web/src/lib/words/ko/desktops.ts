@@ -207,13 +207,6 @@ export const desktops: typeof english = {
     },
     composing: '입력 중',
     end: '데스크톱 종료',
-    connection: {
-      waiting: '시작하는 중',
-      connecting: '연결하는 중…',
-      connected: '연결됨',
-      reconnecting: '다시 연결하는 중…',
-      ended: '종료됨',
-    },
     opening: '데스크톱을 여는 중입니다',
     openingHint: '준비되면 저절로 열립니다. 이 화면을 떠나도 시작은 계속됩니다.',
     reconnecting: '연결이 끊겼습니다. 다시 연결하고 있습니다…',

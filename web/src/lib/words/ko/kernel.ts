@@ -10,6 +10,7 @@ export const kernel: typeof english = {
   nav: {
     label: '주 메뉴',
     desktops: '데스크톱',
+    machines: '가상 머신',
     site: '사이트',
     siteDesktops: '전체 데스크톱',
     people: '사용자',
@@ -56,11 +57,23 @@ export const kernel: typeof english = {
     nothing: '맞는 것이 없습니다. 글자를 줄여 보십시오.',
     goTo: '이동',
     desktops: '데스크톱',
+    machines: '가상 머신',
     actions: '할 일',
     settings: '화면 설정',
     newDesktop: '새 데스크톱',
     openDesktop: (name: string) => `${name} 열기`,
+    newMachine: '새 가상 머신',
+    openMachine: (name: string) => `${name} 가상 머신 열기`,
     signOut: '로그아웃',
+  },
+  screen: {
+    connection: {
+      waiting: '시작하는 중',
+      connecting: '연결하는 중…',
+      connected: '연결됨',
+      reconnecting: '다시 연결하는 중…',
+      ended: '종료됨',
+    },
   },
   missing: {
     title: '여기에는 아무것도 없습니다',

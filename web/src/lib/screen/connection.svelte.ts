@@ -1,19 +1,18 @@
-import { live } from '../../kernel/live.svelte';
-import { problemOf, type Problem } from '../../kernel/problem';
-import { retryDelay } from '../../kernel/retry';
-import { myself } from '../../identity/me.svelte';
-import { isOver, mayHaveScreen, type Session } from '../model';
-import type { ScreenSource, Screened } from './source';
+import { live } from '../kernel/live.svelte';
+import { problemOf, type Problem } from '../kernel/problem';
+import { retryDelay } from '../kernel/retry';
+import { myself } from '../identity/me.svelte';
+import { loadViewer } from './loader';
+import type { ScreenSource, ScreenState } from './source';
 import type { Viewer } from './viewer';
-import { loadViewer } from './screen-loader';
 
-/** `waiting` for its start, `over` ended or failed, `gone` there is no such session for this person. */
+/** `waiting` for its start, `over` ended or failed, `gone` there is no such thing for this person. */
 export type Phase = 'waiting' | 'connecting' | 'connected' | 'reconnecting' | 'over' | 'gone';
 
 export interface ConnectionHost {
   screen: HTMLElement;
   field: HTMLTextAreaElement;
-  /** Nothing that is done here may reach the desktop. */
+  /** Nothing that is done here may reach the other side. */
   watchOnly?: boolean;
   connected(viewer: Viewer): void;
   clipboard(text: string): void;
@@ -23,14 +22,14 @@ export interface ConnectionHost {
 const doorDelay = 120;
 const permissionLost = 4003;
 
-/** Holds the connection to one session's screen: waits for its start, connects, and comes back whatever happens. */
+/** Holds the connection to one screen: waits for its start, connects, and comes back whatever happens. */
 export class Connection {
   phase = $state<Phase>('waiting');
   /** There is something to see; what was last seen counts while reconnecting. */
   pictured = $state(false);
   attempts = $state(0);
   lostAt = $state<number | null>(null);
-  /** The portal itself does not answer, not only this session's screen. */
+  /** The portal itself does not answer, not only this screen. */
   portalAway = $state(false);
   problem = $state<Problem | null>(null);
   /** The last picture of the connection before, shown until there is a new one. */
@@ -44,10 +43,8 @@ export class Connection {
     readonly source: ScreenSource,
     readonly host: ConnectionHost,
   ) {
-    const { id } = source;
     this.#cleanUp.push(live.onOpen(() => this.#wake()));
-    this.#cleanUp.push(live.on('vnc.session', (message) => (message.session as Session).id === id && this.#news()));
-    this.#cleanUp.push(live.on('vnc.session.gone', (message) => message.id === id && this.#news()));
+    this.#cleanUp.push(source.onNews(() => this.#news()));
     const wake = () => this.#wake();
     window.addEventListener('online', wake);
     document.addEventListener('visibilitychange', wake);
@@ -65,36 +62,33 @@ export class Connection {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const session = await this.#look();
+      const state = await this.#look();
       if (this.#stopped) return;
-      if (session === 'gone') {
-        this.phase = 'gone';
+      if (state === 'gone' || state === 'over') {
+        this.phase = state;
         return;
-      } else if (!session) {
+      } else if (!state) {
         await this.#pause(retryDelay(++this.attempts));
-      } else if (isOver(session)) {
-        this.phase = 'over';
-        return;
-      } else if (!mayHaveScreen(session)) {
+      } else if (state === 'coming') {
         await this.#pause(1000);
       } else {
-        await this.#attempt(session);
+        await this.#attempt(state);
       }
     }
   }
 
-  /** The session as it is; null while nobody can say. */
-  async #look(): Promise<Screened | 'gone' | null> {
+  /** What there is to see; null while nobody can say. */
+  async #look(): Promise<ScreenState | 'gone' | null> {
     const known = this.source.known();
-    // Live news is as good as asking, except when a connection just failed.
-    if (known && this.source.isCurrent() && (this.attempts === 0 || known.state === 'starting')) return known;
+    // Live news is as good as asking, except when a connection to what is ready just failed.
+    if (known && this.source.isCurrent() && (this.attempts === 0 || known !== 'ready')) return known;
     if (!this.source.mayAsk()) return null;
     try {
-      const session = await this.source.ask();
+      const state = await this.source.ask();
       this.portalAway = false;
       this.problem = null;
       live.hurry();
-      return session;
+      return state;
     } catch (error) {
       const problem = problemOf(error);
       if (problem.status === 404) return 'gone';
@@ -104,7 +98,7 @@ export class Connection {
     }
   }
 
-  async #attempt(session: Screened): Promise<void> {
+  async #attempt(state: 'starting' | 'ready'): Promise<void> {
     if (this.phase === 'waiting') this.phase = 'connecting';
     try {
       const { openScreen, Viewer } = await loadViewer();
@@ -114,8 +108,8 @@ export class Connection {
     } catch {
       this.attempts += 1;
       // The phase goes back to waiting, so that the stages stay in view while the door opens.
-      if (session.state === 'starting' && this.phase === 'connecting') this.phase = 'waiting';
-      await this.#pause(session.state === 'starting' ? doorDelay : retryDelay(this.attempts));
+      if (state === 'starting' && this.phase === 'connecting') this.phase = 'waiting';
+      await this.#pause(state === 'starting' ? doorDelay : retryDelay(this.attempts));
     }
   }
 
@@ -136,7 +130,7 @@ export class Connection {
         },
         pictured: (full) => {
           this.frozen = null;
-          this.pictured ||= full || this.source.known()?.state === 'ready';
+          this.pictured ||= full || this.source.known() === 'ready';
         },
         clipboard: (text) => this.host.clipboard(text),
         closed: resolve,
@@ -146,8 +140,7 @@ export class Connection {
     if (this.#stopped) return;
     if (this.pictured && !this.frozen) this.frozen = this.viewer?.canvas ?? null;
     this.viewer = null;
-    const session = this.source.known();
-    if (session && isOver(session)) {
+    if (this.source.known() === 'over') {
       this.phase = 'over';
     } else if (since > 0) {
       this.phase = 'reconnecting';
@@ -160,9 +153,9 @@ export class Connection {
   }
 
   #news(): void {
-    const session = this.source.known();
-    if (session?.state === 'ready' && this.viewer) this.pictured = true;
-    if (session && isOver(session)) this.viewer?.close();
+    const state = this.source.known();
+    if (state === 'ready' && this.viewer) this.pictured = true;
+    if (state === 'over') this.viewer?.close();
     if (this.phase !== 'connected') this.#wake();
   }
 

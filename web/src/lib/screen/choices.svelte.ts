@@ -1,4 +1,4 @@
-import { remember, remembered } from '../../kernel/stored';
+import { remember, remembered } from '../kernel/stored';
 
 export const qualities = ['auto', 'sharp', 'fast'] as const;
 export type Quality = (typeof qualities)[number];
@@ -12,7 +12,7 @@ function kept<T extends string>(key: string, allowed: readonly T[], usual: T): T
   return allowed.find((item) => item === value) ?? usual;
 }
 
-/** How a person wants to see desktops; kept in this browser. */
+/** How a person wants to see screens; kept in this browser. */
 class ViewChoices {
   quality = $state<Quality>(kept('view.quality', qualities, 'auto'));
   // A phone's window would make a tiny screen of every desktop that is opened on it.
