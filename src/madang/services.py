@@ -14,8 +14,9 @@ from madang.kernel.errors import NotFound, SiteError
 from madang.kernel.ground import Service
 from madang.kernel.live import LiveSettings
 from madang.kernel.settings import HttpSettings, Settings, SiteSettings, load
+from madang.machines.definition import machines
 
-SERVICES: tuple[Service, ...] = (identity, vnc)
+SERVICES: tuple[Service, ...] = (identity, vnc, machines)
 
 
 def sections() -> dict[str, type[Any]]:

@@ -12,16 +12,28 @@ from madang.kernel.errors import InvalidInput
 
 Role = Literal["admin", "operator", "teacher", "student", "member", "monitor"]
 Language = Literal["ko", "en"]
-Permission = Literal["desktops.use", "desktops.see_all", "desktops.manage", "people.manage", "audit.read", "site.see"]
+Permission = Literal[
+    "desktops.use",
+    "desktops.see_all",
+    "desktops.manage",
+    "machines.use",
+    "machines.see_all",
+    "machines.manage",
+    "people.manage",
+    "audit.read",
+    "site.see",
+]
 
+_USES: frozenset[Permission] = frozenset({"desktops.use", "machines.use"})
+_OPERATES: frozenset[Permission] = frozenset(
+    {"desktops.see_all", "desktops.manage", "machines.see_all", "machines.manage", "audit.read", "site.see"}
+)
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    "admin": frozenset(
-        {"desktops.use", "desktops.see_all", "desktops.manage", "people.manage", "audit.read", "site.see"}
-    ),
-    "operator": frozenset({"desktops.use", "desktops.see_all", "desktops.manage", "audit.read", "site.see"}),
-    "teacher": frozenset({"desktops.use"}),
-    "student": frozenset({"desktops.use"}),
-    "member": frozenset({"desktops.use"}),
+    "admin": _USES | _OPERATES | {"people.manage"},
+    "operator": _USES | _OPERATES,
+    "teacher": _USES,
+    "student": _USES,
+    "member": _USES,
     "monitor": frozenset({"site.see"}),
 }
 

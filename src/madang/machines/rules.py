@@ -1,6 +1,6 @@
 """The rules that move a machine. Pure: what is stored and what is seen in, what is to be done out.
 
-**Nobody lands in the installer twice.** A run that begins from a medium, other than by an order that is the CD alone and
+**Nobody lands in the installer twice.** A run that begins from a medium, other than by an order that is the CD alone
 on a system that is installed, ends at the guest's own restart (`ends_at_restart`). Then the machine starts again, and
 that one start takes the disk first; the kept order stays, and a suggestion offers to change it.
 """
@@ -71,11 +71,13 @@ def decide(machine: Machine, sight: Sight, now: float, shut_down_seconds: float)
     if machine.asked_off_at is not None and now - machine.asked_off_at > shut_down_seconds and "run" not in changes:
         changes |= {"asked_off_at": None} | ({"state": State.RUNNING} if machine.state is State.STOPPING else {})
     changes |= _around(machine, sight)
-    again = "run" in changes and machine.run is not None and changes["run"] is None and _restarts(machine, sight)
-    if again:
+    again = changes.get("run", machine.run) is None and _restarts(machine, sight.seen)
+    if again and sight.busy:
+        changes = {name: value for name, value in changes.items() if name not in ("run", "state", "asked_off_at")}
+    elif again:
         changes |= _after_restart(machine)
     changes = {key: value for key, value in changes.items() if getattr(machine, key) != value}
-    if again:
+    if again and not sight.busy:
         return Decision(Step.RESTART, "the guest restarted", changes)
     return Decision(Step.NOTE, "seen", changes) if changes else NOTHING
 
@@ -166,11 +168,11 @@ def kept(machine: Machine, seen: Seen) -> dict[str, Any]:
     return differing | {"outside": said, "dismissed": dismissed, "edition": machine.edition + 1}
 
 
-def _restarts(machine: Machine, sight: Sight) -> bool:
+def _restarts(machine: Machine, seen: Seen) -> bool:
     """Whether its run, which has ended, is to go on with another one: the guest ended it, and nobody asked for that."""
-    if machine.run is None or not machine.run.ends_at_restart or sight.busy or sight.seen is None:
+    if machine.run is None or not machine.run.ends_at_restart or machine.asked_off_at is not None:
         return False
-    return sight.seen.reason == "shutdown" and machine.asked_off_at is None
+    return seen.state == "shut_off" and seen.reason == "shutdown"
 
 
 def _after_restart(machine: Machine) -> dict[str, Any]:

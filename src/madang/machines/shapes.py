@@ -18,7 +18,7 @@
     POST   /api/vms/{uuid}/media/detach            Detach -> MachineView
     POST   /api/vms/{uuid}/complete-installation   Completion -> MachineView
     GET    /api/vms/{uuid}/installation-status     InstallationView
-    POST   /api/vms/{uuid}/installation-status     Installation -> MachineView: tell by hand
+    POST   /api/vms/{uuid}/installation-status     InstallationChange -> MachineView: tell by hand
     POST   /api/vms/{uuid}/suggestions/dismiss     Dismissal -> MachineView
     GET    /api/vms/{uuid}/disk                    DiskView
     POST   /api/vms/{uuid}/disk/resize             Resize -> MachineView
@@ -41,8 +41,8 @@
     WebSocket /machines/console/{uuid}             RFB, subprotocol binary
     WebSocket /machines/serial/{uuid}              the serial port's bytes
 
-A change answers 200 when it is done, 202 when it is still at work: `operation` in the answer is the one at work. Events:
-machines.machine {machine}, machines.machine.gone {id}, machines.operation {operation}, machines.isos {}.
+A change answers 200 when it is done, 202 when it is still at work: `operation` in the answer is the one at work.
+Events: machines.machine {machine}, machines.machine.gone {id}, machines.operation {operation}, machines.isos {}.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Completion(msgspec.Struct, forbid_unknown_fields=True):
     boot_order: BootOrder | None = None
 
 
-class Installation(msgspec.Struct, forbid_unknown_fields=True):
+class InstallationChange(msgspec.Struct, forbid_unknown_fields=True):
     installation_status: Status
 
 

@@ -68,8 +68,8 @@ class OperationView(msgspec.Struct):
 class MachineView(msgspec.Struct):
     """A machine. `state` is creating, shut_off, starting, running, paused, stopping, crashed, failed or unknown.
 
-    `boot_order` is the kept one, `current_boot_order` what it runs with now, `current_boot_device` what it really booted
-    from: hd, cdrom, network or None.
+    `boot_order` is the kept one, `current_boot_order` what it runs with now, `current_boot_device` what it really
+    booted from: hd, cdrom, network or None.
     """
 
     id: str

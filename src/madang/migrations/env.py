@@ -11,6 +11,7 @@ from madang.desktops import tables as _desktops  # noqa: F401  (registers the ta
 from madang.identity import tables as _identity  # noqa: F401
 from madang.kernel import site_secret as _site_secret  # noqa: F401
 from madang.kernel.database import metadata
+from madang.machines import tables as _machines  # noqa: F401
 
 # MariaDB's errors when a table, a column or an index is there already, or the one to be dropped is not any more.
 DONE_ALREADY = {1050, 1051, 1060, 1061, 1091}

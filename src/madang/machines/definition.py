@@ -1,0 +1,122 @@
+"""The service `machines`: virtual machines on libvirt."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+
+import msgspec
+
+from madang.identity.audit import Audit
+from madang.identity.settings import IdentitySettings
+from madang.identity.sign_on import SignOn
+from madang.kernel.events import Event
+from madang.kernel.ground import Ground, Missing, Parts, Service
+from madang.kernel.loops import Loop
+from madang.kernel.settings import Settings, as_root
+from madang.machines import acts, boot_routes, iso_routes, making
+from madang.machines.boot import Boot
+from madang.machines.catalogue import Catalogue
+from madang.machines.hosts.binding import is_there
+from madang.machines.inside import Inside
+from madang.machines.journal import Journal
+from madang.machines.local_host import fleet_of, programs_missing
+from madang.machines.making import Making
+from madang.machines.media import Media
+from madang.machines.offers import Offers
+from madang.machines.operations import Operations
+from madang.machines.routes import router
+from madang.machines.service import Machines
+from madang.machines.settings import MachinesSettings, claims, iso_folders
+from madang.machines.sockets import NO_LONGER_ALLOWED, Doors
+from madang.machines.store import MachineStore
+from madang.machines.supervisor import Supervisor
+from madang.machines.uploads import Uploads
+
+
+def missing(settings: Settings) -> Sequence[Missing]:
+    """What machines need and this machine lacks."""
+    lacking = [] if is_there() else ["libvirt's Python module"]
+    lacking += programs_missing(settings)
+    if not lacking:
+        return ()
+    groups = tomllib.loads(resources.files("madang").joinpath("packages.toml").read_text(encoding="utf-8"))
+    # The whole group, as set-up brings it: apt passes over what is there.
+    command = f"apt-get install --no-install-recommends {' '.join(groups['machines']['packages'])}"
+    return [Missing(", ".join(lacking), command if as_root() else f"sudo {command}")]
+
+
+def assemble(ground: Ground) -> Parts:
+    settings = ground.settings[MachinesSettings]
+    sign_on, audit = SignOn(ground), Audit(ground)
+    store, journal = MachineStore(ground.database), Journal(ground.database, settings.queue_most)
+    fleet = fleet_of(ground)
+    catalogue = Catalogue(iso_folders(ground.settings))
+    operations = Operations(
+        store,
+        journal,
+        ground.leases.holder,
+        alone=lambda: not ground.live.shared,
+        beat_seconds=settings.beat_seconds,
+        host_seconds=settings.host_seconds,
+    )
+    rooms = Making(fleet)
+    operations.rooms = {**making.rooms(rooms), **acts.rooms(rooms, settings.shut_down_seconds)}
+    machines = Machines(ground, settings, fleet, catalogue, operations, store, journal, audit)
+    uploads = Uploads(
+        ground.database,
+        catalogue,
+        audit,
+        largest_bytes=settings.largest_upload_bytes,
+        per_person=settings.uploads_per_person,
+        keep_free_bytes=settings.keep_free_bytes,
+        keep_seconds=settings.upload_hours * 3600,
+    )
+    boot, media, inside = Boot(machines, ground.database), Media(machines), Inside(machines)
+    offers = Offers(machines, boot, lambda: missing(ground.settings))
+    supervisor = Supervisor(machines, uploads)
+    doors = Doors(machines, sign_on)
+    _close_doors_of_people_who_left(ground, doors)
+
+    async def stop() -> None:
+        await operations.stop()
+        await supervisor.stop()
+
+    further = [*boot_routes.routes(machines, boot, media), *iso_routes.routes(media, uploads)]
+    return Parts(
+        routes=[router(machines, inside, offers, sign_on, further)],
+        sockets={"/machines/console/": doors.console, "/machines/serial/": doors.serial},
+        loops=[
+            supervisor.loop,
+            supervisor.catalogue_loop,
+            operations.loop,
+            Loop("machines doors", doors.check, ground.settings[IdentitySettings].recheck_seconds),
+        ],
+        start=supervisor.start,
+        stop=stop,
+    )
+
+
+def _close_doors_of_people_who_left(ground: Ground, doors: Doors) -> None:
+    async def signed_out(event: Event) -> None:
+        said = msgspec.json.decode(event.data)
+        person, sign_in = said["person"], said.get("sign_in")
+        doors.open.close_where(
+            lambda door: door.person == person and sign_in in (None, door.sign_in),
+            NO_LONGER_ALLOWED,
+            "you are signed out",
+        )
+
+    ground.events.on("person.signed_out", signed_out)
+    ground.events.on("person.disabled", signed_out)
+
+
+machines = Service(
+    name="machines",
+    summary="Virtual machines on libvirt",
+    assemble=assemble,
+    settings={"machines": MachinesSettings},
+    claims=claims,
+    missing=missing,
+)

@@ -1,0 +1,141 @@
+"""The hosts of a site, and where on them a machine has its files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from madang.kernel.errors import InvalidInput, MadangError, SiteError, Unavailable
+from madang.kernel.log import logger
+from madang.machines.hosts.host import Host
+from madang.machines.hosts.shapes import Change, DomainType, Pool, Wish
+from madang.machines.model import Machine
+
+log = logger("machines")
+
+
+class Fleet:
+    """The hosts that the settings name."""
+
+    def __init__(self, hosts: Mapping[str, Host], pool_folder: Path, domain_type: str, keep_free_bytes: int) -> None:
+        self.hosts = hosts
+        self.pool_folder = pool_folder
+        self._domain_type = domain_type
+        self._keep_free_bytes = keep_free_bytes
+        self._probed: dict[str, asyncio.Task[DomainType]] = {}
+
+    async def start(self, changed: Callable[[Host, Change], None], connected: Callable[[Host, bool], None]) -> None:
+        """Connect to all of them; returns once each was tried. `changed` and `connected` are told from then on."""
+        for host in self.hosts.values():
+            host.on_change = lambda change, host=host: changed(host, change)  # type: ignore[misc]
+            host.on_connection = lambda there, host=host: connected(host, there)  # type: ignore[misc]
+        await asyncio.gather(*(host.start() for host in self.hosts.values()))
+
+    async def stop(self) -> None:
+        for task in self._probed.values():
+            task.cancel()
+        await asyncio.gather(
+            *self._probed.values(), *(host.stop() for host in self.hosts.values()), return_exceptions=True
+        )
+
+    def host_of(self, machine: Machine) -> Host:
+        """Raises Unavailable for a machine whose host the settings name no more."""
+        if (host := self.hosts.get(machine.host)) is None:
+            raise Unavailable(
+                f"Its host {machine.host} is none of this site's hosts any more.",
+                code="host_unknown",
+                hint="The site's operator can name it again in machines.hosts.",
+            )
+        return host
+
+    async def place(self, wanted: str | None, disk_bytes: int) -> Host:
+        """Where a new machine goes: to the host that is named, or the one with the most room.
+
+        Raises InvalidInput (no_such_host, pool_too_small), Unavailable (host_unreachable), SiteError (pool_full).
+        """
+        if wanted is not None and wanted not in self.hosts:
+            raise InvalidInput(
+                f"There is no host {wanted!r}.",
+                code="no_such_host",
+                fields=[{"field": "host", "message": "is unknown"}],
+            )
+        rooms = []
+        for host in self.hosts.values() if wanted is None else (self.hosts[wanted],):
+            if (pool := await pool_of(host)) is not None:
+                rooms.append((pool.free_bytes, host, pool))
+        if not rooms:
+            problems = "; ".join(host.problem for host in self.hosts.values() if host.problem)
+            raise Unavailable(
+                problems or "No host of machines answers.", code="host_unreachable", hint="Try again in a moment."
+            )
+        _, host, pool = max(rooms, key=lambda room: room[0])
+        self.refuse_beyond(pool, disk_bytes)
+        return host
+
+    def refuse_beyond(self, pool: Pool, more_bytes: int) -> None:
+        """Raise for what the pool has no room for. Disks take room as they fill, so all together may promise more."""
+        if more_bytes > pool.total_bytes:
+            raise InvalidInput(
+                f"The pool holds {pool.total_bytes} bytes, and {pool.free_bytes} of them are free.",
+                code="pool_too_small",
+                title="The pool is smaller than that",
+                fields=[{"field": "disk_bytes", "message": f"must be at most {pool.free_bytes}"}],
+                free=pool.free_bytes,
+            )
+        if pool.free_bytes < self._keep_free_bytes:
+            raise SiteError(
+                f"{pool.free_bytes} bytes are free in {pool.path}.",
+                code="pool_full",
+                title="There is no room for disks",
+                hint="Delete machines that nobody needs, or ask the site's operator for room.",
+            )
+
+    async def domain_type(self, host: Host) -> DomainType:
+        """What machines of this host run with; `auto` is found out once a process."""
+        if self._domain_type != "auto":
+            return "kvm" if self._domain_type == "kvm" else "qemu"
+        task = self._probed.get(host.name)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.create_task(host.best_domain_type(self.pool_folder))
+            self._probed[host.name] = task
+        return await asyncio.shield(task)
+
+    def disk_path(self, machine_id: str) -> str:
+        return str(self.pool_folder / f"{machine_id}.qcow2")
+
+    def folder(self, machine_id: str) -> str:
+        """Where a machine has what is its own beside its disk."""
+        return str(self.pool_folder / machine_id)
+
+    def is_ours(self, path: str) -> bool:
+        """Whether a disk is in the pool: only those are ever removed."""
+        return Path(path).parent == self.pool_folder
+
+    async def wish(self, machine: Machine, host: Host) -> Wish:
+        """The machine as its host is to define it."""
+        media = [medium.path for medium in machine.media] + [None, None]
+        return Wish(
+            uuid=machine.id,
+            title=machine.name,
+            cpus=machine.cpus,
+            memory_bytes=machine.memory_bytes,
+            disk_path=machine.disk_path,
+            folder=self.folder(machine.id),
+            media=(media[0], media[1]),
+            boot_order=machine.boot_order or "hd_cdrom",
+            firmware=machine.firmware,
+            network=machine.network,
+            domain_type=await self.domain_type(host),
+        )
+
+
+async def pool_of(host: Host) -> Pool | None:
+    """None while it does not answer."""
+    if not host.connected:
+        return None
+    try:
+        return await host.pool()
+    except MadangError as error:
+        log.warning("a pool cannot be looked at", host=host.name, code=error.code, detail=error.detail)
+        return None

@@ -1,0 +1,105 @@
+"""How machines are made, defined anew and removed. Each may be begun again after a kill -9 at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from madang.kernel import clock
+from madang.kernel.errors import Conflict, MadangError, NotFound
+from madang.machines.fleet import Fleet
+from madang.machines.hosts.shapes import Seen
+from madang.machines.model import Machine, State
+from madang.machines.operations import Outcome, Room, Work
+from madang.machines.rules import followed, media_of, plan_start
+
+
+def rooms(making: Making) -> dict[str, Room]:
+    return {
+        "create": Room(making.create),
+        "start": Room(making.start),
+        "delete": Room(making.delete),
+        "title": Room(making.title),
+    }
+
+
+class Making:
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    async def create(self, work: Work) -> Outcome:
+        """Disk, definition and, if asked for, the first start. What fails leaves nothing behind."""
+        machine = work.machine
+        try:
+            work.progress(None, "disk")
+            await self._disk(work)
+            work.progress(None, "defining")
+            await self.define(work)
+        except MadangError:
+            with contextlib.suppress(MadangError):
+                await work.host.undefine(machine.id, [machine.disk_path])
+            raise
+        if not work.given.get("start"):
+            return Outcome(_made)
+        work.progress(None, "starting")
+        started = await self.start(work)
+        return Outcome(lambda now, seen: {**_made(now, seen), **started.changes(now, seen)})
+
+    async def _disk(self, work: Work) -> None:
+        try:
+            await work.host.create_disk(work.machine.disk_path, work.machine.disk_bytes)
+        except Conflict as error:
+            # Its name is the machine's id: whoever was at it before has made it.
+            if error.code != "disk_exists":
+                raise
+
+    async def define(self, work: Work) -> None:
+        try:
+            await work.host.define(await self._fleet.wish(work.machine, work.host))
+        except Conflict as error:
+            if error.code != "machine_exists":
+                raise
+
+    async def start(self, work: Work) -> Outcome:
+        """By the order that is kept, or the one for this start alone; one that runs already was started before."""
+        try:
+            seen = await work.host.look(work.machine.id)
+        except NotFound:
+            await self.define(work)
+            seen = await work.host.look(work.machine.id)
+        if seen.state not in ("shut_off", "crashed"):
+            if not work.again and work.operation.kind == "start":
+                raise Conflict(
+                    "It runs already.", code="machine_running", title="The machine runs", hint="Shut it down first."
+                )
+            return Outcome(started)
+        plan = plan_start(work.machine)
+        await work.host.start_machine(work.machine.id, plan.first, plan.on_reboot)
+        return Outcome(started)
+
+    async def delete(self, work: Work) -> Outcome:
+        """Its definition, and its disk where that is asked for and the pool is where it lies."""
+        machine = work.machine
+        ours = self._fleet.is_ours(machine.disk_path)
+        remove = [machine.disk_path] if work.given.get("disks") == "remove" and ours else []
+        await work.host.undefine(machine.id, remove)
+        return Outcome(gone=True)
+
+    async def title(self, work: Work) -> Outcome:
+        await work.host.set_title(work.machine.id, work.machine.name)
+        return Outcome()
+
+
+def _made(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
+    if seen is None:
+        return {"state": State.SHUT_OFF, "failure": None}
+    return {"state": State.SHUT_OFF, "failure": None, "media": media_of(seen, live=False)}
+
+
+def started(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
+    """What a start makes of the record: what was for one start alone is used up."""
+    used = {"next_boot": None, "next_boot_why": None, "asked_off_at": None, "failure": None, "unknown_since": None}
+    if seen is None:
+        return {**used, "state": State.STARTING}
+    return {**used, **followed(machine, seen, clock.now()), "asked_off_at": None}

@@ -1,0 +1,360 @@
+"""Carries operations out: one at a time for each machine, the rest wait, whoever is killed is followed by another.
+
+An operation is stored before anything is touched. The process that stored it works on it at once; a process that finds
+one that nobody holds any more (its beat stands still) takes it over, and its room completes what was begun. So a room's
+work may be repeated from its beginning, and knows by `Work.again` that it may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from madang.kernel import clock, metrics
+from madang.kernel.errors import Failure, MadangError, Unavailable
+from madang.kernel.log import logger
+from madang.kernel.loops import Loop
+from madang.machines.hosts.host import Host
+from madang.machines.hosts.shapes import Seen
+from madang.machines.journal import Journal
+from madang.machines.model import Machine, Operation, OperationState, State
+from madang.machines.store import MachineStore, Stale
+
+log = logger("machines")
+ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+POLL_SECONDS = 0.1
+TELL_SECONDS = 0.5  # between two notes of progress
+Changes = Callable[[Machine, Seen | None], Mapping[str, Any]]
+
+
+def no_changes(_machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
+    return {}
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a room's work made: of the machine (pure, asked with the newest record), and to be read later."""
+
+    changes: Changes = no_changes
+    result: dict[str, str | int | float | bool | None] = {}
+    gone: bool = False  # there is no machine any more
+
+
+class Work:
+    """An operation at work, as its room has it."""
+
+    def __init__(self, operation: Operation, machine: Machine, host: Host, *, again: bool) -> None:
+        self.operation = operation
+        self.machine = machine
+        self.host = host
+        self.again = again  # somebody was at it before, and may have done any part of it
+        self.share: float | None = None
+        self.stage = ""
+        self.changed = asyncio.Event()
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        return self.operation.given
+
+    def progress(self, share: float | None, stage: str) -> None:
+        """How far it is, from 0 to 1 (None: nobody knows), and what is being done."""
+        self.share, self.stage = share, stage
+        self.changed.set()
+
+
+class Ended(NamedTuple):
+    """An operation that this process carried out, and what it failed by."""
+
+    operation: Operation
+    error: MadangError | None = None
+
+
+class Room(msgspec.Struct, frozen=True):
+    """How one kind of operation is done."""
+
+    run: Callable[[Work], Awaitable[Outcome]]
+    can_cancel: bool = False
+    repeatable: bool = True  # False: one that was cut off has failed, as nobody knows whether it was done
+
+
+INTERRUPTED = Failure(
+    code="interrupted",
+    title="It was cut off",
+    detail="The portal ended while it was at it, and it cannot be told whether it was done.",
+    hint="Look at the machine, and ask again if it was not.",
+)
+BROKEN = Failure(
+    code="operation_broken",
+    title="The portal met an error that it did not expect",
+    detail="It is in the portal's log.",
+    hint="Try again; if it stays, tell the site's operator what you did.",
+)
+
+
+class Operations:
+    """The operations of this process."""
+
+    def __init__(
+        self,
+        store: MachineStore,
+        journal: Journal,
+        holder: str,
+        *,
+        alone: Callable[[], bool],
+        beat_seconds: float,
+        host_seconds: float,
+    ) -> None:
+        """`alone`: no other process works on the same database. A beat that stands still for three times
+        `beat_seconds` is nobody's. A host that is lost meanwhile has `host_seconds` to come back."""
+        self.rooms: dict[str, Room] = {}
+        self.host_of: Callable[[Machine], Host] = _no_host
+        self.tell: Callable[[Operation, Machine | None], Awaitable[None]] = _tell_nobody
+        self.gone: Callable[[Machine], Awaitable[None]] = _nobody_is_gone
+        self.loop = Loop("machines operations", self.cycle, beat_seconds)
+        self._store = store
+        self._journal = journal
+        self._holder = holder
+        self._alone = alone
+        self._beat_seconds = beat_seconds
+        self._host_seconds = host_seconds
+        self._tasks: dict[str, asyncio.Task[Ended]] = {}
+        self._cancelled: set[str] = set()
+        self._beats: dict[str, tuple[int, float]] = {}
+        self._stopped = False
+
+    async def stop(self) -> None:
+        """Leave what is at work to whoever comes next."""
+        self._stopped = True
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def draft(self, machine: Machine, kind: str, by: str, given: Mapping[str, Any] | None = None) -> Operation:
+        """An operation that is not stored yet."""
+        return Operation(
+            id="".join(secrets.choice(ID_ALPHABET) for _ in range(14)),
+            machine_id=machine.id,
+            person_id=machine.person_id,
+            kind=kind,
+            state=OperationState.QUEUED,
+            created_at=clock.now(),
+            asked_by=by,
+            given=dict(given or {}),
+        )
+
+    def held(self, operation: Operation) -> Operation:
+        """The same as this process begins with it, for one that is stored together with its machine."""
+        return msgspec.structs.replace(
+            operation, state=OperationState.RUNNING, holder=self._holder, started_at=operation.created_at
+        )
+
+    async def add(self, operation: Operation, etag: str | None = None) -> Operation:
+        """Store it, and begin if nothing else is at work on the machine. Raises StaleEdit, NotFound, LimitReached."""
+        operation = await self._journal.add(operation, self._holder, etag)
+        if operation.state is OperationState.RUNNING:
+            self.begin(operation)
+        else:
+            await self.tell(operation, None)
+        return operation
+
+    async def wait(self, operation: Operation, seconds: float) -> Operation:
+        """It as it is once it is over, or after so long. One that waits for others is not waited for.
+
+        Raises what it failed by.
+        """
+        task = self._tasks.get(operation.id)
+        if task is None:
+            return operation
+        done, _ = await asyncio.wait([task], timeout=seconds)
+        if not done or task.cancelled():
+            return operation
+        ended = task.result()
+        if ended.error is not None:
+            raise ended.error
+        return ended.operation
+
+    def begin(self, operation: Operation, *, again: bool = False) -> None:
+        """Work on one that is held by this process."""
+        if self._stopped:
+            return
+        task = asyncio.create_task(self._run(operation, again=again), name=f"operation {operation.kind}")
+        self._tasks[operation.id] = task
+        task.add_done_callback(lambda _task: self._tasks.pop(operation.id, None))
+
+    async def cancel(self, machine_id: str, operation_id: str) -> Operation | None:
+        """One that waits is over then; one at work ends soon, where its kind can. None: there is none."""
+        operation = await self._journal.ask_to_cancel(machine_id, operation_id)
+        if operation is not None:
+            self._cancel_here(operation)
+            await self.tell(operation, None)
+        return operation
+
+    def can_cancel(self, operation: Operation) -> bool:
+        room = self.rooms.get(operation.kind)
+        return operation.state is OperationState.QUEUED or (room is not None and room.can_cancel)
+
+    def _cancel_here(self, operation: Operation) -> None:
+        task = self._tasks.get(operation.id)
+        if task is not None and operation.cancel and self.can_cancel(operation) and operation.id not in self._cancelled:
+            self._cancelled.add(operation.id)
+            task.cancel()
+
+    async def cycle(self) -> str:
+        """Keep what is ours, cancel what is to be cancelled, take over what nobody holds."""
+        now, standing = time.monotonic(), {}
+        running: set[str] = set()
+        for operation in await self._journal.open():
+            if operation.id in self._tasks:
+                running.add(operation.machine_id)
+                self._cancel_here(operation)
+                with contextlib.suppress(Stale):
+                    await self._journal.note(operation)
+                continue
+            if operation.machine_id in running:
+                continue
+            running.add(operation.machine_id)  # the first of each machine; the others wait for it
+            beat, since = self._beats.get(operation.id, (-1, now))
+            standing[operation.id] = (operation.beat, since if beat == operation.beat else now)
+            if operation.state is OperationState.QUEUED or self._abandoned(operation, now - standing[operation.id][1]):
+                await self._take(operation)
+        self._beats = standing
+        return ""
+
+    def _abandoned(self, operation: Operation, seconds: float) -> bool:
+        mine = operation.holder == self._holder  # its end could not be stored
+        return mine or operation.holder is None or self._alone() or seconds > 3 * self._beat_seconds
+
+    async def _take(self, operation: Operation) -> None:
+        again = operation.state is OperationState.RUNNING
+        with contextlib.suppress(Stale):
+            self.begin(await self._journal.claim(operation, self._holder), again=again)
+
+    async def _run(self, operation: Operation, *, again: bool) -> Ended:
+        """Work on it to its end, store that, go on with the next one of the machine."""
+        try:
+            ended = await self._carry_out(operation, again=again)
+        except Stale:
+            return Ended(operation)  # somebody took it over: this process was stopped for long
+        finally:
+            self._cancelled.discard(operation.id)
+        await self._next(operation.machine_id)
+        return ended
+
+    async def _next(self, machine_id: str) -> None:
+        waiting = await self._journal.open(machine_id)
+        if waiting and waiting[0].state is OperationState.QUEUED:
+            await self._take(waiting[0])
+
+    async def _carry_out(self, operation: Operation, *, again: bool) -> Ended:
+        machine = await self._store.get(operation.machine_id)
+        room = self.rooms.get(operation.kind)
+        if machine is None or room is None or (again and not room.repeatable):
+            return await self._over(operation, OperationState.FAILED, failure=INTERRUPTED)
+        await self.tell(operation, machine)
+        try:
+            work = Work(operation, machine, self.host_of(machine), again=again)
+            outcome = await self._with_progress(room, work)
+        except asyncio.CancelledError:
+            if operation.id not in self._cancelled:
+                await self._leave(operation)
+                raise
+            return await self._over(operation, OperationState.CANCELLED)
+        except MadangError as error:
+            log.info("operation failed", kind=operation.kind, machine=machine.id, code=error.code)
+            ended = await self._over(operation, OperationState.FAILED, failure=error.failure())
+            return Ended(ended.operation, error)
+        except Exception:
+            metrics.bugs.labels("machines").inc()
+            log.exception("operation failed", kind=operation.kind, machine=machine.id)
+            return await self._over(operation, OperationState.FAILED, failure=BROKEN)
+        if outcome.gone:
+            await self._store.remove(machine.id)
+            await self.gone(machine)
+            return Ended(msgspec.structs.replace(operation, state=OperationState.DONE, ended_at=clock.now()))
+        seen = await self._look(work)
+        return await self._over(operation, OperationState.DONE, outcome, seen)
+
+    async def _with_progress(self, room: Room, work: Work) -> Outcome:
+        """The room's work; its progress is stored and told while it goes on."""
+        telling = asyncio.create_task(self._tell_progress(work))
+        try:
+            try:
+                return await room.run(work)
+            except Unavailable as error:
+                if error.code != "host_unreachable" or not room.repeatable or not await self._back(work.host):
+                    raise
+            work.again = True
+            return await room.run(work)
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+    async def _back(self, host: Host) -> bool:
+        """Whether a host that was lost in the middle of it comes back soon."""
+        until = time.monotonic() + self._host_seconds
+        while not host.connected and time.monotonic() < until:  # noqa: ASYNC110  (a host tells one listener only)
+            await asyncio.sleep(POLL_SECONDS)
+        return host.connected
+
+    async def _tell_progress(self, work: Work) -> None:
+        while True:
+            await work.changed.wait()
+            work.changed.clear()
+            try:
+                noted = await self._journal.note(work.operation, progress=work.share, stage=work.stage[:40])
+                await self.tell(noted, None)
+            except (Stale, MadangError):
+                continue
+            await asyncio.sleep(TELL_SECONDS)
+
+    async def _look(self, work: Work) -> Seen | None:
+        try:
+            return await work.host.look(work.machine.id)
+        except MadangError:
+            return None  # the next look of the supervisor finds out
+
+    async def _leave(self, operation: Operation) -> None:
+        """This process stops: whoever comes next need not wait until it is known to be gone."""
+        with contextlib.suppress(Stale, MadangError):
+            await self._journal.note(operation, holder=None)
+
+    async def _over(
+        self,
+        operation: Operation,
+        state: OperationState,
+        outcome: Outcome | None = None,
+        seen: Seen | None = None,
+        *,
+        failure: Failure | None = None,
+    ) -> Ended:
+        changes = outcome.changes if outcome else self._after_failure(operation, failure)
+        result = outcome.result if outcome else {}
+        over, machine = await self._journal.finish(
+            operation, state, lambda now: changes(now, seen), result=result, failure=failure
+        )
+        await self.tell(over, machine)
+        return Ended(over)
+
+    def _after_failure(self, operation: Operation, failure: Failure | None) -> Changes:
+        """A machine that could not be made says why."""
+        if operation.kind != "create" or failure is None:
+            return no_changes
+        return lambda _machine, _seen: {"state": State.FAILED, "failure": failure}
+
+
+def _no_host(_machine: Machine) -> Host:
+    raise Unavailable("No host is known yet.", code="host_unreachable")
+
+
+async def _tell_nobody(_operation: Operation, _machine: Machine | None) -> None:
+    """Until somebody does."""
+
+
+async def _nobody_is_gone(_machine: Machine) -> None:
+    """Until somebody tells."""

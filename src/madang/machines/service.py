@@ -1,0 +1,366 @@
+"""The use cases of machines: the only room that changes a machine. Whose it is, is looked at here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from madang.identity.audit import Audit
+from madang.identity.model import Visitor, checked_text
+from madang.kernel import clock
+from madang.kernel.errors import Conflict, Forbidden, InvalidInput, MadangError, NotFound, Unavailable
+from madang.kernel.ground import Ground
+from madang.kernel.settings import SiteSettings
+from madang.machines.catalogue import Catalogue
+from madang.machines.fleet import Fleet
+from madang.machines.hosts.shapes import BootOrder, Firmware
+from madang.machines.journal import Journal
+from madang.machines.model import Machine, Medium, Operation, OperationState, State
+from madang.machines.operations import Operations
+from madang.machines.rules import plan_start
+from madang.machines.settings import MachinesSettings
+from madang.machines.showing import EncodedViews, join, operation_view, view
+from madang.machines.store import MachineStore, Quota, refuse_more, refuse_stale
+from madang.machines.views import MachineView, OperationView
+
+NAME_LONGEST = 80
+LEAST_MEMORY, LEAST_DISK = 16 * 1024**2, 1024**2
+NO_MACHINE = "There is no such machine of yours."
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A machine that somebody asks for; what is None takes the site's default."""
+
+    name: str
+    notes: str = ""
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    isos: tuple[str | None, str | None] = (None, None)
+    boot_order: BootOrder | None = None
+    firmware: Firmware = "bios"
+    network: str | None = None
+    host: str | None = None
+    start: bool = False
+
+
+class Machines:
+    """The machines of a site."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        settings: MachinesSettings,
+        fleet: Fleet,
+        catalogue: Catalogue,
+        operations: Operations,
+        store: MachineStore,
+        journal: Journal,
+        audit: Audit,
+    ) -> None:
+        self.settings = settings
+        self.fleet = fleet
+        self.catalogue = catalogue
+        self.operations = operations
+        self.store = store
+        self.journal = journal
+        self.audit = audit
+        self._ground = ground
+        self._encoded = EncodedViews()
+        # Set by whoever carries machines on: called with the id of one that wants a look now.
+        self.wake: Callable[[str], None] = lambda _machine: None
+        operations.tell = self.tell_operation
+        operations.gone = self.tell_gone
+        operations.host_of = fleet.host_of
+
+    # Looking.
+
+    async def get(self, visitor: Visitor, machine_id: str) -> Machine:
+        """The machine if it is theirs. Raises NotFound, also when it is somebody else's."""
+        machine = await self.store.get(machine_id)
+        if machine is None or machine.person_id != visitor.person.id:
+            raise NotFound(NO_MACHINE, code="machine_not_found", hint="It may have been deleted.")
+        return machine
+
+    async def seen_by(self, visitor: Visitor, machine_id: str) -> Machine:
+        """The machine if they may look at it: theirs, or anybody's for operators. Raises NotFound."""
+        return await self._permitted(visitor, machine_id, "machines.see_all")
+
+    async def managed(self, visitor: Visitor, machine_id: str) -> Machine:
+        """The machine if they may change it: theirs, or anybody's for operators. Raises NotFound."""
+        return await self._permitted(visitor, machine_id, "machines.manage")
+
+    async def _permitted(self, visitor: Visitor, machine_id: str, permission: Any) -> Machine:
+        machine = await self.store.get(machine_id) if visitor.may(permission) else None
+        return machine if machine is not None else await self.get(visitor, machine_id)
+
+    async def list(self, visitor: Visitor, *, everybody: bool, limit: int, offset: int) -> bytes:
+        """Machines as JSON, newest first."""
+        person = None if everybody and visitor.may("machines.see_all") else visitor.person.id
+        wanted = list(await self.store.versions(person_id=person, limit=limit, offset=offset))
+        bodies = self._encoded.known(wanted)
+        if missing := [key for key, _version in wanted if key not in bodies]:
+            bodies |= self._encoded.keep(await self.store.many(missing))
+        return join(wanted, bodies, await self._at_work())
+
+    async def _at_work(self, machine_id: str | None = None) -> Mapping[str, tuple[OperationView, int]]:
+        """By machine: the first of its open operations, and how many wait behind it."""
+        found: dict[str, list[Operation]] = {}
+        for operation in await self.journal.open(machine_id):
+            found.setdefault(operation.machine_id, []).append(operation)
+        return {key: (self.shown_operation(each[0]), len(each) - 1) for key, each in found.items()}
+
+    async def shown(self, machine: Machine) -> MachineView:
+        shown = view(machine)
+        if at_work := (await self._at_work(machine.id)).get(machine.id):
+            shown.operation, shown.queued = at_work
+        return shown
+
+    def shown_operation(self, operation: Operation) -> OperationView:
+        return operation_view(operation, self.operations.can_cancel(operation))
+
+    # Making and removing.
+
+    async def create(self, visitor: Visitor, wish: Wish) -> tuple[Machine, bool]:
+        """A new machine, and whether it is made already. What cannot be made leaves nothing.
+
+        Raises Forbidden, InvalidInput, LimitReached, Unavailable, SiteError.
+        """
+        if not visitor.may("machines.use"):
+            raise Forbidden("Your roles do not include machines.", hint="Ask an administrator.")
+        if text := self._ground.settings[SiteSettings].maintenance:
+            raise Unavailable(text, code="maintenance", title="The site is being maintained")
+        machine = await self._draft(visitor, wish)
+        operation = self.operations.held(
+            self.operations.draft(machine, "create", visitor.person.name, {"start": wish.start})
+        )
+        await self.store.add(machine, operation, self.quota())
+        self.operations.begin(operation)
+        await self._record(visitor, "create", machine)
+        try:
+            operation = await self.operations.wait(operation, self.settings.answer_seconds)
+        except MadangError:
+            await self.store.remove(machine.id)
+            await self.tell_gone(machine)
+            raise
+        return await self.store.get(machine.id) or machine, operation.over
+
+    async def _draft(self, visitor: Visitor, wish: Wish) -> Machine:
+        limits = self.settings
+        disk_bytes = within("disk_bytes", wish.disk_bytes, limits.disk_bytes, LEAST_DISK, limits.disk_bytes_most)
+        name = checked_text("name", wish.name, NAME_LONGEST)
+        cpus = within("cpus", wish.cpus, limits.cpus, 1, limits.cpus_most)
+        memory = within("memory_bytes", wish.memory_bytes, limits.memory_bytes, LEAST_MEMORY, limits.memory_bytes_most)
+        network = wish.network or limits.networks[0]
+        if network not in limits.networks:
+            raise InvalidInput(
+                f"There is no network {network!r}.", hint=f"There are: {', '.join(limits.networks)}.",
+                fields=[{"field": "network", "message": "is unknown"}],
+            )  # fmt: skip
+        paths = [iso and (await self.catalogue.usable(iso)).path for iso in wish.isos]
+        host = await self.fleet.place(wish.host, disk_bytes)
+        machine_id = str(uuid.uuid4())
+        machine = Machine(
+            id=machine_id,
+            person_id=visitor.person.id,
+            person_name=visitor.person.name,
+            name=name,
+            notes=checked_notes(wish.notes),
+            host=host.name,
+            state=State.CREATING,
+            cpus=cpus,
+            memory_bytes=memory,
+            firmware=wish.firmware,
+            network=network,
+            disk_path=self.fleet.disk_path(machine_id),
+            disk_bytes=disk_bytes,
+            boot_order=wish.boot_order or limits.boot_order,
+            created_at=clock.now(),
+            # What the host will call them is seen once it has made them.
+            media=tuple(Medium(f"cd{number}", path) for number, path in enumerate(paths)),
+        )
+        if wish.start:
+            plan_start(machine)
+        return machine
+
+    def quota(self) -> Quota:
+        limits = self.settings
+        return Quota(
+            machines=limits.machines_per_person or None,
+            cpus=limits.cpus_per_person or None,
+            memory_bytes=limits.memory_bytes_per_person or None,
+            disk_bytes=limits.disk_bytes_per_person or None,
+        )
+
+    async def refuse_more_disk(self, machine: Machine, more_bytes: int) -> None:
+        """Raise LimitReached when its owner may not have so much more of disks."""
+        refuse_more(await self.store.used(machine.person_id), Quota(disk_bytes=more_bytes), self.quota())
+
+    async def delete(self, visitor: Visitor, machine_id: str, name: str, disks: str) -> Machine | None:
+        """Remove it; None once it is gone. `name` has to be its name, `disks` says whether they are kept or removed.
+
+        Raises NotFound, InvalidInput (name_differs), Conflict (protected, machine_running).
+        """
+        machine = await self.managed(visitor, machine_id)
+        if name != machine.name:
+            raise InvalidInput(
+                "This is not the machine's name.", code="name_differs", hint="Type its name as it is shown.",
+                fields=[{"field": "name", "message": "is not its name"}],
+            )  # fmt: skip
+        if machine.protected:
+            raise Conflict("It is protected.", code="protected", hint="Take its protection off first.")
+        if machine.live:
+            raise Conflict("It runs.", code="machine_running", title="The machine runs", hint="Force it off first.")
+        _, over = await self.act(visitor, machine, "delete", {"disks": disks})
+        return None if over else machine
+
+    async def describe(
+        self,
+        visitor: Visitor,
+        machine_id: str,
+        etag: str | None,
+        name: str | None,
+        notes: str | None,
+        protected: bool | None,
+    ) -> Machine:
+        """Give it another name or other notes, protect it or not. Raises NotFound, InvalidInput, StaleEdit."""
+        machine = await self.managed(visitor, machine_id)
+        given: dict[str, Any] = {
+            "name": checked_text("name", name, NAME_LONGEST) if name is not None else None,
+            "notes": checked_notes(notes) if notes is not None else None,
+            "protected": protected,
+        }
+        changes = {key: value for key, value in given.items() if value is not None and value != getattr(machine, key)}
+        if not changes:
+            refuse_stale(machine, etag)
+            return machine
+        changed = await self.edit(machine, etag, **changes)
+        await self._record(visitor, "describe", machine, ", ".join(changes))
+        if "name" in changes and machine.state not in (State.CREATING, State.FAILED):
+            await self.operations.add(self.operations.draft(changed, "title", visitor.person.name))
+        return changed
+
+    # What every change goes through.
+
+    async def act(
+        self,
+        visitor: Visitor,
+        machine: Machine,
+        kind: str,
+        given: Mapping[str, Any] | None = None,
+        etag: str | None = None,
+    ) -> tuple[Machine, bool]:
+        """Have an operation done: the machine as it is then, and whether it is done already.
+
+        Raises what it failed by; StaleEdit, NotFound, LimitReached.
+        """
+        if machine.state is State.CREATING and kind != "delete":
+            raise Conflict("It is still being made.", code="machine_creating", hint="Try again in a moment.")
+        if machine.state is State.FAILED and kind not in ("delete", "start"):
+            raise Conflict("It could not be made, or is gone.", code="machine_failed", hint="Delete it, or start it.")
+        operation = await self.operations.add(self.operations.draft(machine, kind, visitor.person.name, given), etag)
+        said = ", ".join(f"{name} {value}" for name, value in operation.given.items() if value is not None)
+        await self._record(visitor, kind, machine, said)
+        operation = await self.operations.wait(operation, self.settings.answer_seconds)
+        self.wake(machine.id)
+        return await self.store.get(machine.id) or machine, operation.over
+
+    async def edit(self, machine: Machine, etag: str | None, **values: Any) -> Machine:
+        """Store an edit that concerns the record alone, and tell everybody who may see it. Raises StaleEdit."""
+        changed = await self.store.edit(machine.id, etag, **values)
+        await self.tell(changed)
+        return changed
+
+    async def note(self, machine: Machine, **values: Any) -> Machine:
+        """Store what was seen. Raises Stale."""
+        changed = await self.store.change(machine, **values)
+        await self.tell(changed)
+        return changed
+
+    async def power(self, visitor: Visitor, machine_id: str, action: str) -> tuple[Machine, bool]:
+        """Raises Conflict (no_medium, machine_running, machine_not_running)."""
+        machine = await self.managed(visitor, machine_id)
+        if action == "start":
+            plan_start(machine)
+        return await self.act(visitor, machine, action)
+
+    async def start_again(self, machine: Machine) -> None:
+        """On behalf of nobody: its guest asked for a restart that ended its run."""
+        await self.operations.add(self.operations.draft(machine, "start", ""))
+
+    async def _record(self, visitor: Visitor, action: str, machine: Machine, detail: str = "") -> None:
+        foreign = f"of {machine.person_name}" if machine.person_id != visitor.person.id else ""
+        said = "; ".join(word for word in (machine.name, foreign, detail) if word)
+        await self.audit.record(
+            f"machine.{action}", person=visitor.person, object=machine.id, address=visitor.address,
+            outcome="done", detail=said,
+        )  # fmt: skip
+
+    # Operations.
+
+    async def operations_of(self, visitor: Visitor, machine_id: str, limit: int) -> Sequence[Operation]:
+        """Newest first. Raises NotFound."""
+        return await self.journal.newest((await self.seen_by(visitor, machine_id)).id, limit)
+
+    async def operation(self, visitor: Visitor, machine_id: str, operation_id: str) -> Operation:
+        machine = await self.seen_by(visitor, machine_id)
+        return _there(await self.journal.get(machine.id, operation_id))
+
+    async def cancel(self, visitor: Visitor, machine_id: str, operation_id: str) -> Operation:
+        """Raises NotFound, Conflict (cannot_cancel)."""
+        machine = await self.managed(visitor, machine_id)
+        operation = _there(await self.journal.get(machine.id, operation_id))
+        if not operation.over and not self.operations.can_cancel(operation):
+            raise Conflict("It cannot be stopped in the middle.", code="cannot_cancel", hint="It will end soon.")
+        return _there(await self.operations.cancel(machine.id, operation_id))
+
+    # Telling.
+
+    async def tell(self, machine: Machine) -> None:
+        """An event with the machine as it is now."""
+        if self._ground.events.heard("machines.machine", machine.person_id):
+            shown = await self.shown(machine)
+            await self._ground.events.publish("machines.machine", {"machine": shown}, person=machine.person_id)
+
+    async def tell_operation(self, operation: Operation, machine: Machine | None) -> None:
+        """How far it is, and the machine where that is another one by it."""
+        shown = self.shown_operation(operation)
+        await self._ground.events.publish("machines.operation", {"operation": shown}, person=operation.person_id)
+        if machine is None and operation.state is not OperationState.RUNNING:
+            machine = await self.store.get(operation.machine_id)
+        if machine is not None:
+            await self.tell(machine)
+
+    async def tell_gone(self, machine: Machine) -> None:
+        await self._ground.events.publish("machines.machine.gone", {"id": machine.id}, person=machine.person_id)
+
+    async def tell_isos(self) -> None:
+        """The catalogue is another one."""
+        await self._ground.events.publish("machines.isos", {})
+
+
+def _there(operation: Operation | None) -> Operation:
+    if operation is None:
+        raise NotFound("There is no such operation.", code="operation_not_found", hint="It may be forgotten.")
+    return operation
+
+
+def within(field: str, value: int | None, default: int, least: int, most: int) -> int:
+    """The value, or the default. Raises InvalidInput that names the field."""
+    if value is None:
+        return min(max(default, least), most)
+    if not least <= value <= most:
+        message = f"must be from {least} to {most}"
+        raise InvalidInput(f"{field} {message}.", fields=[{"field": field, "message": message}])
+    return value
+
+
+def checked_notes(notes: str) -> str:
+    """Raises InvalidInput for what cannot be stored or shown."""
+    plain = notes.translate(dict.fromkeys(map(ord, "\r\n\t")))
+    if plain:
+        checked_text("notes", plain.strip() or "-", len(notes) + 1)
+    return notes.strip()

@@ -1,0 +1,102 @@
+"""WebSockets of machines: console and serial port, for whose machine it is alone.
+
+Close codes as of the doors of desktops (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+from madang.doors.counters import Counters
+from madang.doors.open_doors import OpenDoor, OpenDoors
+from madang.doors.pump import End, pump
+from madang.identity.sign_on import SignOn
+from madang.kernel.errors import MadangError
+from madang.kernel.sockets import WebSocket
+from madang.machines.hosts.host import Host
+from madang.machines.service import Machines
+
+RUN_ENDED = 4001
+NO_LONGER_ALLOWED = 4003
+ENGINE_LOST = 1011
+OFF_SECONDS = 2.0
+
+Opener = Callable[[Host, str], Awaitable[socket.socket]]
+
+
+class Doors:
+    """Lets owners through to their machines."""
+
+    def __init__(self, machines: Machines, sign_on: SignOn) -> None:
+        self.open = OpenDoors()
+        self._machines = machines
+        self._sign_on = sign_on
+        self._counters = Counters("machines")
+
+    async def console(self, web_socket: WebSocket, machine_id: str) -> None:
+        """Its screen, as RFB."""
+        await self._serve(web_socket, machine_id, lambda host, machine: host.console_socket(machine))
+
+    async def serial(self, web_socket: WebSocket, machine_id: str) -> None:
+        """Its first serial port, byte by byte."""
+        await self._serve(web_socket, machine_id, lambda host, machine: host.serial_socket(machine))
+
+    async def _serve(self, web_socket: WebSocket, machine_id: str, opener: Opener) -> None:
+        try:
+            visitor = await self._sign_on.socket_visitor(web_socket.headers)
+            machine = await self._machines.get(visitor, machine_id)
+            engine = await opener(self._machines.fleet.host_of(machine), machine.id)
+        except MadangError as error:
+            self._counters.refused(error.code)
+            await web_socket.refuse(error)
+            return
+        door = OpenDoor(
+            web_socket,
+            machine.id,
+            visitor.person.id,
+            visitor.sign_in,
+            lambda: self._sign_on.still(visitor),
+            name=visitor.person.display_name,
+        )
+        code, reason = ENGINE_LOST, "the machine does not answer"
+        try:
+            code, reason = await self._let_through(door, engine)
+        except asyncio.CancelledError:
+            if door.closing is None:
+                raise
+            code, reason = door.closing
+        finally:
+            engine.close()
+        await web_socket.close(code, reason)
+
+    async def _let_through(self, door: OpenDoor, engine: socket.socket) -> tuple[int, str]:
+        """Carry bytes until it ends; gives why, as code and reason."""
+        offered = door.web_socket.scope.get("subprotocols", ())
+        await door.web_socket.accept("binary" if "binary" in offered else None)
+        with self.open.register(door), self._counters.connections.track_inprogress():
+            self._counters.opened.inc()
+            if not await door.still():  # shut out while the door opened
+                return NO_LONGER_ALLOWED, "you are not let in any more"
+            if await pump(door.web_socket, engine, self._counters) is End.ENGINE:
+                return await self._why(door.session)
+        return ENGINE_LOST, "the machine does not answer"
+
+    async def _why(self, machine_id: str) -> tuple[int, str]:
+        """Why the engine closed: mostly the run is over, which is seen a moment later."""
+        until = asyncio.get_running_loop().time() + OFF_SECONDS
+        while asyncio.get_running_loop().time() < until:
+            try:
+                machine = await self._machines.store.get(machine_id)
+            except MadangError:
+                break  # it cannot be told now: whoever comes back hears it
+            if machine is None or machine.run is None:
+                return RUN_ENDED, "the machine is off"
+            await asyncio.sleep(0.1)
+        return ENGINE_LOST, "the machine does not answer"
+
+    async def check(self) -> str:
+        """Whoever would not be let in any more does not stay."""
+        await self.open.check(NO_LONGER_ALLOWED, "you are not let in any more")
+        return ""

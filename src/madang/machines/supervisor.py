@@ -1,0 +1,189 @@
+"""Carries machines on: looks at the hosts, decides by the rules, notes what it saw, starts again what restarted.
+
+Hosts tell of changes by events, which only wake it: what counts is what a look shows. So nothing is lost with an event,
+a host's restart or a portal's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from madang.kernel import clock, metrics
+from madang.kernel.errors import MadangError
+from madang.kernel.log import logger
+from madang.kernel.loops import Loop
+from madang.machines.hosts.host import Host
+from madang.machines.hosts.shapes import Change, Seen
+from madang.machines.model import Installation, Machine
+from madang.machines.rules import Decision, Sight, Step, decide
+from madang.machines.service import Machines
+from madang.machines.store import Stale
+from madang.machines.uploads import Uploads
+
+log = logger("machines")
+HOUSEKEEPING_SECONDS = 60.0
+USED_STEP = 16 * 1024**2  # a disk's size on the host is noted when it changed by so much
+SETTLE_SECONDS = 0.05  # events come in swarms: one look for all of them
+
+
+class Supervisor:
+    """The loop over all machines, and the one over the ISO folders."""
+
+    def __init__(self, machines: Machines, uploads: Uploads) -> None:
+        settings = machines.settings
+        self._machines = machines
+        self._fleet = machines.fleet
+        self._uploads = uploads
+        self._known: dict[str, Machine] = {}
+        self._asked: dict[str, float | None] = {}  # machines whose guest was asked in this run, by its beginning
+        self._kept_house_at = 0.0
+        self._waking: asyncio.TimerHandle | None = None
+        self.loop = Loop("machines", self.cycle, settings.look_seconds, lease=True)
+        self.catalogue_loop = Loop("machines catalogue", self.look_at_catalogue, settings.catalogue_seconds)
+
+    async def start(self) -> None:
+        self._machines.wake = lambda _machine: self._wake()
+        await self._machines.catalogue.scan()
+        await self._fleet.start(self._changed, self._connected)
+
+    async def stop(self) -> None:
+        if self._waking is not None:
+            self._waking.cancel()
+        await self._fleet.stop()
+
+    def _changed(self, _host: Host, _change: Change) -> None:
+        self._wake()
+
+    def _connected(self, host: Host, there: bool) -> None:
+        log.info("host is there" if there else "host is lost", host=host.name, problem=host.problem)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waking is None:
+            self._waking = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._woken)
+
+    def _woken(self) -> None:
+        self._waking = None
+        self.loop.wake()
+
+    async def look_at_catalogue(self) -> str:
+        if await self._machines.catalogue.scan():
+            await self._machines.tell_isos()
+        return ""
+
+    async def cycle(self) -> str:
+        """Look at every machine.
+
+        Records are read before the hosts are looked at: whatever is begun in between makes the record another one, and
+        what was seen is not stored over it.
+        """
+        self._known = {machine.id: machine for machine in await self._machines.store.all(self._known)}
+        busy = {operation.machine_id for operation in await self._machines.journal.open()}
+        seen = await self._see()
+        missing = await self._missing()
+        for machine in tuple(self._known.values()):
+            if not self.loop.runs_here:  # this process was stopped meanwhile, and another one took over
+                return ""
+            await self._look_at(machine, seen, busy, missing)
+        if time.monotonic() - self._kept_house_at > HOUSEKEEPING_SECONDS:
+            self._kept_house_at = time.monotonic()
+            await self._keep_house()
+        return ""
+
+    async def _see(self) -> Mapping[str, Mapping[str, Seen]]:
+        """By host, what it has; of those that answer."""
+        hosts = [host for host in self._fleet.hosts.values() if host.connected]
+        found = await asyncio.gather(*(self._see_one(host) for host in hosts))
+        return {host.name: seen for host, seen in zip(hosts, found, strict=True) if seen is not None}
+
+    async def _see_one(self, host: Host) -> Mapping[str, Seen] | None:
+        try:
+            return await host.snapshot()
+        except MadangError as error:
+            log.warning("a host cannot be looked at", host=host.name, code=error.code, detail=error.detail)
+            return None
+
+    async def _missing(self) -> frozenset[str]:
+        paths = {medium.path for machine in self._known.values() for medium in machine.media if medium.path}
+        return await self._machines.catalogue.missing(paths)
+
+    async def _look_at(
+        self, machine: Machine, seen: Mapping[str, Mapping[str, Seen]], busy: set[str], missing: frozenset[str]
+    ) -> None:
+        """One machine that cannot be looked at does not keep the others waiting."""
+        try:
+            sight = await self._sight(machine, seen, machine.id in busy, missing)
+            decision = decide(machine, sight, clock.now(), self._machines.settings.shut_down_seconds)
+            if decision.step is not Step.NOTHING:
+                machine = await self._take_step(machine, decision)
+            if machine.id not in busy:
+                await self._ask_guest(machine)
+        except Stale:
+            self._wake()
+        except MadangError as error:
+            log.warning("step failed", machine=machine.id, code=error.code, detail=error.detail)
+        except Exception:
+            metrics.bugs.labels("machines").inc()
+            log.exception("a machine cannot be looked at", machine=machine.id)
+
+    async def _sight(
+        self, machine: Machine, seen: Mapping[str, Mapping[str, Seen]], busy: bool, missing: frozenset[str]
+    ) -> Sight:
+        host = self._fleet.hosts.get(machine.host)
+        there = seen.get(machine.host)
+        return Sight(
+            connected=there is not None,
+            down_since=host.down_since if host else None,
+            seen=there.get(machine.id) if there is not None else None,
+            busy=busy,
+            missing=tuple(sorted({one.path for one in machine.media if one.path} & missing)),
+            disk_used=await self._disk_used(machine, host),
+        )
+
+    async def _disk_used(self, machine: Machine, host: Host | None) -> int | None:
+        """What its disk takes on this machine; None where that is as good as it was."""
+        if host is None or not host.is_local:
+            return None
+        used = await asyncio.to_thread(_real_size, machine.disk_path)
+        if used is None or (machine.disk_used is not None and abs(used - machine.disk_used) < USED_STEP):
+            return None
+        return used
+
+    async def _take_step(self, machine: Machine, decision: Decision) -> Machine:
+        changes = decision.changes
+        if "unknown_since" in changes or "state" in changes:
+            log.info("machine", machine=machine.id, step=decision.why, state=str(changes.get("state", "")))
+        changed = await self._machines.note(machine, **changes)
+        self._known[machine.id] = changed
+        if decision.step is Step.RESTART:
+            await self._machines.start_again(changed)
+        return changed
+
+    async def _ask_guest(self, machine: Machine) -> None:
+        """Once a run, where the guest can say whether it is an installed system: that is a sign, no more."""
+        run = machine.run
+        if run is None or not run.agent or machine.installation is Installation.INSTALLED or machine.sign is not None:
+            return
+        if self._asked.get(machine.id, 0.0) == run.since:
+            return
+        self._asked[machine.id] = run.since
+        system = await self._fleet.host_of(machine).guest_system(machine.id)
+        if system is not None and system.root_on_disk:
+            self._known[machine.id] = await self._machines.note(machine, sign="agent")
+
+    async def _keep_house(self) -> None:
+        self._asked = {key: since for key, since in self._asked.items() if key in self._known}
+        await self._machines.journal.forget(clock.now() - self._machines.settings.operation_days * 86_400)
+        with contextlib.suppress(OSError):
+            await self._uploads.sweep()
+
+
+def _real_size(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_blocks * 512
+    except OSError:
+        return None
