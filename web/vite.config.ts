@@ -34,6 +34,8 @@ export default defineConfig({
     proxy: {
       '/api': { target: portal, ws: true },
       '/vncproxy': { target: portal, ws: true },
+      '/machines/console/': { target: portal, ws: true },
+      '/machines/serial/': { target: portal, ws: true },
     },
   },
   test: { include: ['tests/**/*.test.ts'] },

@@ -1,6 +1,7 @@
 import Layers from '@lucide/svelte/icons/layers';
 import LayoutGrid from '@lucide/svelte/icons/layout-grid';
 import ScrollText from '@lucide/svelte/icons/scroll-text';
+import Server from '@lucide/svelte/icons/server';
 import UserRound from '@lucide/svelte/icons/user-round';
 import UsersRound from '@lucide/svelte/icons/users-round';
 import type { Component } from 'svelte';
@@ -27,6 +28,15 @@ export const places: Place[] = [
     group: 'main',
     load: () => import('../lib/desktops/DesktopsPage.svelte'),
     offered: () => myself.offers('vnc') && myself.may('desktops.use'),
+  },
+  {
+    path: '/machines',
+    label: (t) => t.nav.machines,
+    icon: Server,
+    group: 'main',
+    load: () => import('../lib/machines/MachinesPage.svelte'),
+    offered: () => myself.offers('machines') && myself.may('machines.use'),
+    deep: true,
   },
   {
     path: '/site/desktops',
@@ -75,5 +85,11 @@ export function lookOf(path: string): { id: string; view: string } | null {
 
 export function desktopIdOf(path: string): string | null {
   const found = /^\/desktops\/([^/]+)\/?$/.exec(path)?.[1];
+  return found ? decodeURIComponent(found) : null;
+}
+
+/** A machine whose console is shown in the whole window. */
+export function consoleIdOf(path: string): string | null {
+  const found = /^\/machines\/([^/]+)\/console\/?$/.exec(path)?.[1];
   return found ? decodeURIComponent(found) : null;
 }

@@ -1,5 +1,5 @@
 import { remembered } from '../lib/kernel/stored';
-import { desktopIdOf, placeAt } from './places';
+import { consoleIdOf, desktopIdOf, placeAt } from './places';
 
 /** Fetches the part of the page that is likely wanted while the portal is asked who is here. */
 export function preloadHere(): void {
@@ -7,7 +7,9 @@ export function preloadHere(): void {
   const path = location.pathname === '/' ? '/desktops' : location.pathname;
   const wanted = desktopIdOf(path)
     ? import('../lib/desktops/view/DesktopView.svelte')
-    : placeAt(path)?.load();
+    : consoleIdOf(path)
+      ? import('../lib/machines/console/ConsoleView.svelte')
+      : placeAt(path)?.load();
   void wanted?.catch(() => undefined);
 }
 

@@ -22,7 +22,16 @@ export interface Site {
   services: string[];
 }
 
-export type Permission = 'desktops.use' | 'desktops.see_all' | 'desktops.manage' | 'people.manage' | 'audit.read' | 'site.see';
+export type Permission =
+  | 'desktops.use'
+  | 'desktops.see_all'
+  | 'desktops.manage'
+  | 'machines.use'
+  | 'machines.see_all'
+  | 'machines.manage'
+  | 'people.manage'
+  | 'audit.read'
+  | 'site.see';
 
 export interface Me {
   person: Person;

@@ -10,6 +10,7 @@ interface Options {
   /** A 401 is an answer to this request and not the end of the sign-in. */
   signsIn?: boolean;
   signal?: AbortSignal;
+  headers?: Record<string, string>;
 }
 
 /** What identity lends to every request; it sets these when it knows them. */
@@ -39,7 +40,8 @@ export async function api<T>(method: Method, path: string, options: Options = {}
 }
 
 async function send(method: Method, path: string, options: Options): Promise<Response> {
-  const headers: Record<string, string> = { Accept: options.plain ? 'text/plain' : 'application/json' };
+  const headers: Record<string, string> = { ...options.headers };
+  headers.Accept = options.plain ? 'text/plain' : 'application/json';
   headers['Accept-Language'] = session.language;
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'GET' && session.csrfToken) headers['X-CSRF-Token'] = session.csrfToken;

@@ -166,15 +166,10 @@ export const desktops = {
   view: {
     label: (name: string) => `Desktop ${name}`,
     bar: 'Desktop controls',
-    showBar: 'Show controls',
-    hideBar: 'Hide controls',
-    barHint: 'Ctrl + Alt + Shift brings the keyboard here and back.',
     back: 'All desktops',
     keyboard: 'On-screen keyboard',
     ctrlAltDel: 'Send Ctrl-Alt-Del',
     keys: 'Send keys',
-    fullScreen: 'Full screen',
-    leaveFullScreen: 'Leave full screen',
     quality: 'Picture quality',
     qualities: { auto: 'Automatic', sharp: 'Sharp', fast: 'Fast' },
     qualityHints: {

@@ -52,7 +52,7 @@ export const kernel = {
   palette: {
     open: 'Search and commands',
     title: 'Go to or do',
-    placeholder: 'Type a place, a desktop or an action',
+    placeholder: 'Type a place, a desktop, a machine or an action',
     nothing: 'Nothing fits. Try fewer letters.',
     goTo: 'Go to',
     desktops: 'Desktops',
@@ -66,6 +66,11 @@ export const kernel = {
     signOut: 'Sign out',
   },
   screen: {
+    showBar: 'Show controls',
+    hideBar: 'Hide controls',
+    barHint: 'Ctrl + Alt + Shift brings the keyboard here and back.',
+    fullScreen: 'Full screen',
+    leaveFullScreen: 'Leave full screen',
     connection: {
       waiting: 'Starting',
       connecting: 'Connecting…',

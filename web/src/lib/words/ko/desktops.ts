@@ -166,15 +166,10 @@ export const desktops: typeof english = {
   view: {
     label: (name: string) => `${name} 데스크톱`,
     bar: '데스크톱 도구',
-    showBar: '도구 보이기',
-    hideBar: '도구 숨기기',
-    barHint: 'Ctrl + Alt + Shift를 누르면 키보드가 여기로 왔다가 다시 돌아갑니다.',
     back: '모든 데스크톱',
     keyboard: '화면 키보드',
     ctrlAltDel: 'Ctrl-Alt-Del 보내기',
     keys: '키 보내기',
-    fullScreen: '전체 화면',
-    leaveFullScreen: '전체 화면 끝내기',
     quality: '화질',
     qualities: { auto: '자동', sharp: '선명하게', fast: '빠르게' },
     qualityHints: {

@@ -53,7 +53,7 @@ export const kernel: typeof english = {
   palette: {
     open: '검색과 명령',
     title: '이동하거나 실행하기',
-    placeholder: '갈 곳, 데스크톱, 할 일을 입력하십시오',
+    placeholder: '갈 곳, 데스크톱, 가상 머신, 할 일을 입력하십시오',
     nothing: '맞는 것이 없습니다. 글자를 줄여 보십시오.',
     goTo: '이동',
     desktops: '데스크톱',
@@ -67,6 +67,11 @@ export const kernel: typeof english = {
     signOut: '로그아웃',
   },
   screen: {
+    showBar: '도구 보이기',
+    hideBar: '도구 숨기기',
+    barHint: 'Ctrl + Alt + Shift를 누르면 키보드가 여기로 왔다가 다시 돌아갑니다.',
+    fullScreen: '전체 화면',
+    leaveFullScreen: '전체 화면 끝내기',
     connection: {
       waiting: '시작하는 중',
       connecting: '연결하는 중…',

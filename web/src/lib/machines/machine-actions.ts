@@ -1,0 +1,76 @@
+import CirclePause from '@lucide/svelte/icons/circle-pause';
+import Disc3 from '@lucide/svelte/icons/disc-3';
+import Eject from '@lucide/svelte/icons/eject';
+import Link from '@lucide/svelte/icons/link';
+import Pencil from '@lucide/svelte/icons/pencil';
+import Play from '@lucide/svelte/icons/play';
+import Power from '@lucide/svelte/icons/power';
+import PowerOff from '@lucide/svelte/icons/power-off';
+import RefreshCcwDot from '@lucide/svelte/icons/refresh-ccw-dot';
+import RotateCw from '@lucide/svelte/icons/rotate-cw';
+import Shield from '@lucide/svelte/icons/shield';
+import ShieldOff from '@lucide/svelte/icons/shield-off';
+import Trash2 from '@lucide/svelte/icons/trash-2';
+import type { Component } from 'svelte';
+import { copyText } from '../kernel/copy';
+import { i18n } from '../kernel/i18n/index.svelte';
+import { notices } from '../kernel/notices.svelte';
+import type { MenuAction, MenuGroup } from '../kernel/ui/Menu.svelte';
+import { act, dialog, doings, eject } from './actions.svelte';
+import { machinesApi } from './machines-api';
+import { hasMedium, isHard, powerActs, type Act, type Machine } from './model';
+import type { MachineWords } from './words';
+
+export const actIcons: Record<Act, Component<{ size?: number }>> = {
+  start: Play,
+  shut_down: Power,
+  restart: RotateCw,
+  pause: CirclePause,
+  resume: Play,
+  reset: RefreshCcwDot,
+  force_off: PowerOff,
+};
+
+export function powerGroup(machine: Machine, words: MachineWords, but?: Act): MenuGroup[] {
+  const actions = powerActs(machine)
+    .filter((name) => name !== but)
+    .map((name): MenuAction => ({
+      label: words.acts[name],
+      icon: actIcons[name],
+      danger: isHard(name),
+      run: () => act(machine, name),
+    }));
+  return actions.length ? [{ label: words.power, actions }] : [];
+}
+
+export function mediaGroup(machine: Machine, words: MachineWords): MenuGroup[] {
+  if (!machine.current_media.length) return [];
+  const actions: MenuAction[] = [{ label: words.boot.insertIso, icon: Disc3, run: () => dialog.show('insert', machine) }];
+  if (hasMedium(machine)) actions.push({ label: words.media.eject, icon: Eject, run: () => void eject(machine) });
+  return [{ label: words.media.title, actions }];
+}
+
+/** What can be done with a machine besides its first action and its console, in groups. */
+export function machineGroups(machine: Machine, words: MachineWords, but?: Act): MenuGroup[] {
+  const about: MenuAction[] = [
+    { label: words.about.edit, icon: Pencil, run: () => dialog.show('describe', machine) },
+    machine.protected
+      ? { label: words.about.unprotect, icon: ShieldOff, run: () => void protect(machine, false, words) }
+      : { label: words.about.protect, icon: Shield, run: () => void protect(machine, true, words) },
+    { label: words.about.copyLink, icon: Link, run: () => void copyLink(machine, words) },
+  ];
+  const gone: MenuAction[] = [
+    { label: words.remove.menu, icon: Trash2, danger: true, run: () => dialog.show('remove', machine) },
+  ];
+  return [...powerGroup(machine, words, but), ...mediaGroup(machine, words), { actions: about }, { actions: gone }];
+}
+
+export async function protect(machine: Machine, now: boolean, words: MachineWords): Promise<void> {
+  const done = await doings.run(machine, 'about', () => machinesApi.describe(machine.id, { protected: now }));
+  if (done) notices.say(now ? words.about.nowProtected(machine.name) : words.about.nowUnprotected(machine.name));
+}
+
+async function copyLink(machine: Machine, words: MachineWords): Promise<void> {
+  const copied = await copyText(`${location.origin}/machines/${machine.id}`);
+  notices.say(copied ? words.about.linkCopied : i18n.t.actions.copyFailed, copied ? 'good' : 'bad');
+}

@@ -1,0 +1,60 @@
+import { api } from '../kernel/api';
+import type { Act, BootOrder, BootPreset, Disk, InstallationStatus, Iso, Machine, NewMachine, Operation, Options } from './model';
+
+const base = '/api/vms';
+/** The address of one machine, or of something of it. */
+const of = (id: string, what = '') => `${base}/${encodeURIComponent(id)}${what}`;
+const socket = (path: string) => `${location.origin.replace(/^http/, 'ws')}${path}`;
+
+/** What a change was made from: it is refused when somebody else was quicker. */
+const ifMatch = (etag: string) => ({ 'If-Match': `"${etag}"` });
+
+export const machinesApi = {
+  list: (everybody: boolean) => api<Machine[]>('GET', `${base}${everybody ? '?all=true' : ''}`),
+  options: () => api<Options>('GET', `${base}/options`),
+  get: (id: string) => api<Machine>('GET', of(id)),
+  create: (wish: NewMachine) => api<Machine>('POST', base, { body: wish }),
+  describe: (id: string, said: { name?: string; notes?: string; protected?: boolean }) =>
+    api<Machine>('PATCH', of(id), { body: said }),
+  /** Gives the machine while it is being deleted, nothing when it is gone already. */
+  remove: (id: string, name: string, disks: 'remove' | 'keep') =>
+    api<Machine | undefined>('DELETE', of(id, `?${new URLSearchParams({ name, disks })}`)),
+  act: (id: string, action: Act) => api<Machine>('POST', of(id, '/action'), { body: { action } }),
+
+  setBootOrder: (id: string, boot_order: BootOrder, etag: string, apply: 'next_start' | 'now' = 'next_start') =>
+    api<Machine>('POST', of(id, '/boot-order'), { body: { boot_order, apply }, headers: ifMatch(etag) }),
+  applyBootOrder: (id: string) => api<Machine>('POST', of(id, '/boot-order/apply')),
+  discardBootOrder: (id: string) => api<Machine>('POST', of(id, '/boot-order/discard')),
+  bootOnce: (id: string, boot_order: BootOrder) => api<Machine>('POST', of(id, '/boot-order/once'), { body: { boot_order } }),
+  forgetOnce: (id: string) => api<Machine>('DELETE', of(id, '/boot-order/once')),
+  addPreset: (name: string, boot_order: BootOrder) =>
+    api<BootPreset>('POST', `${base}/boot-presets`, { body: { name, boot_order } }),
+  removePreset: (id: string) => api<void>('DELETE', `${base}/boot-presets/${encodeURIComponent(id)}`),
+
+  insert: (id: string, iso_path: string, target: string | undefined, force: boolean) =>
+    api<Machine>('POST', of(id, '/media/attach'), { body: { iso_path, target, force } }),
+  eject: (id: string, target: string | undefined, force: boolean) =>
+    api<Machine>('POST', of(id, '/media/detach'), { body: { target, force } }),
+
+  completeInstallation: (id: string, how: { eject?: boolean; boot_order?: BootOrder }) =>
+    api<Machine>('POST', of(id, '/complete-installation'), { body: how }),
+  setInstallation: (id: string, installation_status: InstallationStatus) =>
+    api<Machine>('POST', of(id, '/installation-status'), { body: { installation_status } }),
+  dismiss: (id: string, code: string) => api<Machine>('POST', of(id, '/suggestions/dismiss'), { body: { code } }),
+
+  disk: (id: string) => api<Disk>('GET', of(id, '/disk')),
+  grow: (id: string, size_gb: number) => api<Machine>('POST', of(id, '/disk/resize'), { body: { size_gb } }),
+  growInside: (id: string) => api<Machine>('POST', of(id, '/disk/grow-inside')),
+
+  pressKeys: (id: string, keys: string[]) => api<void>('POST', of(id, '/keys'), { body: { keys } }),
+  screenshotUrl: (id: string) => of(id, '/screenshot'),
+  consoleUrl: (id: string) => socket(`/machines/console/${encodeURIComponent(id)}`),
+  serialUrl: (id: string) => socket(`/machines/serial/${encodeURIComponent(id)}`),
+
+  operations: (id: string) => api<Operation[]>('GET', of(id, '/operations')),
+  cancel: (id: string, operation: string) =>
+    api<Operation>('POST', of(id, `/operations/${encodeURIComponent(operation)}/cancel`)),
+
+  isos: () => api<Iso[]>('GET', '/api/isos'),
+  removeIso: (path: string) => api<void>('DELETE', `/api/isos?${new URLSearchParams({ path })}`),
+};

@@ -1,0 +1,148 @@
+import { live } from '../kernel/live.svelte';
+import { problemOf, type Problem } from '../kernel/problem';
+import { myself } from '../identity/me.svelte';
+import { machinesApi } from './machines-api';
+import { ordered, withList, withNews, without, withOperation, type Machines } from './merge';
+import { hasScreen, type Iso, type Machine, type NewMachine, type Operation, type Options } from './model';
+
+/** The machines this page knows of, kept current by live news and by re-reading after every reconnection. */
+class MachineStore {
+  #all = $state.raw<Machines>({});
+  options = $state.raw<Options | null>(null);
+  isos = $state.raw<Iso[] | null>(null);
+  loaded = $state(false);
+  problem = $state<Problem | null>(null);
+  everybody = $state(false);
+  /** Told of work that has ended; the last one of each machine. */
+  ended = $state.raw<Record<string, Operation>>({});
+  /** Ids in news since a list was asked for; null while none is on its way. */
+  #heard: Set<string> | null = null;
+  #again = false;
+  #wanted = false;
+  #isosWanted = false;
+
+  all = $derived(ordered(this.#all));
+  own = $derived(this.all.filter((item) => item.owner.id === myself.me?.person.id));
+  /** Those that the list shows. */
+  shown = $derived(this.everybody ? this.all : this.own);
+
+  constructor() {
+    live.on('machines.machine', (message) => this.accept(message.machine as Machine));
+    live.on('machines.machine.gone', (message) => this.forget(String(message.id)));
+    live.on('machines.operation', (message) => this.#work(message.operation as Operation));
+    live.on('machines.isos', () => this.#isosWanted && void this.loadIsos());
+    live.onOpen(() => {
+      if (this.#wanted) void this.load();
+      if (this.#isosWanted) void this.loadIsos();
+    });
+  }
+
+  byId(id: string): Machine | undefined {
+    return this.#all[id];
+  }
+
+  /** Its screen is there, and it is one's own: nobody else's is shown, not even to operators. */
+  mayOpen(machine: Machine): boolean {
+    return machine.owner.id === myself.me?.person.id && hasScreen(machine);
+  }
+
+  accept(news: Machine): void {
+    this.#heard?.add(news.id);
+    this.#all = withNews(this.#all, news);
+  }
+
+  forget(id: string): void {
+    this.#heard?.add(id);
+    this.#all = without(this.#all, id);
+  }
+
+  #work(operation: Operation): void {
+    this.#heard?.add(operation.machine_id);
+    this.#all = withOperation(this.#all, operation);
+    if (operation.ended_at) this.ended = { ...this.ended, [operation.machine_id]: operation };
+  }
+
+  /** What was said of ended work has been read. */
+  dismissEnded(id: string): void {
+    const { [id]: _read, ...rest } = this.ended;
+    this.ended = rest;
+  }
+
+  /** Reads the list now and again after every reconnection. */
+  async load(): Promise<void> {
+    this.#wanted = true;
+    if (this.#heard) return;
+    const heard = (this.#heard = new Set<string>());
+    try {
+      const [list, options] = await Promise.all([machinesApi.list(this.everybody), machinesApi.options()]);
+      this.#all = withList(this.#all, list, heard);
+      this.options = options;
+      this.loaded = true;
+      this.problem = null;
+    } catch (error) {
+      this.problem = problemOf(error);
+    } finally {
+      this.#heard = null;
+    }
+    if (this.#again) {
+      this.#again = false;
+      await this.load();
+    }
+  }
+
+  async showEverybody(everybody: boolean): Promise<void> {
+    this.everybody = everybody;
+    live.hearEverybody(everybody);
+    // A list that is on its way is not the one that is wanted now.
+    if (this.#heard) this.#again = true;
+    else await this.load();
+  }
+
+  /** One machine, which the list may not hold: somebody else's. */
+  async look(id: string): Promise<void> {
+    this.accept(await machinesApi.get(id));
+  }
+
+  /** Room, limits and presets as they are now. */
+  async loadOptions(): Promise<void> {
+    try {
+      this.options = await machinesApi.options();
+    } catch {
+      // What is known stays; the next load of the list tells of trouble.
+    }
+  }
+
+  async loadIsos(): Promise<void> {
+    this.#isosWanted = true;
+    this.isos = await machinesApi.isos();
+  }
+
+  async create(wish: NewMachine): Promise<Machine> {
+    const made = await machinesApi.create(wish);
+    this.accept(made);
+    return made;
+  }
+
+  async remove(machine: Machine, disks: 'remove' | 'keep'): Promise<void> {
+    const news = await machinesApi.remove(machine.id, machine.name, disks);
+    if (news) this.accept(news);
+    else this.forget(machine.id);
+  }
+}
+
+export const machines = new MachineStore();
+
+/** Whether the form for a new machine is wanted; it can be asked for before the list is there. */
+class NewMachineForm {
+  asked = $state(false);
+
+  ask(): void {
+    this.asked = true;
+  }
+
+  close(): void {
+    this.asked = false;
+  }
+}
+
+export const newMachine = new NewMachineForm();
