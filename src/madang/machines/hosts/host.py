@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from madang.kernel import clock
+from madang.machines.hosts import (
+    agent,
+    backups,
+    console,
+    disks,
+    domain_xml,
+    domains,
+    failures,
+    files,
+    flatten,
+    media,
+    power,
+    probe,
+    seeing,
+    snapshots,
+)
+from madang.machines.hosts.connection import Connection
+from madang.machines.hosts.images import Images
 from madang.machines.hosts.shapes import (
     BackupFile,
     BootOrder,
@@ -25,128 +47,154 @@ from madang.machines.hosts.shapes import (
 
 
 class Host:
-    """A libvirt host. Every method that asks it raises Unavailable (code host_unreachable) while it does not answer, and
-    NotFound when there is no such machine.
+    """A libvirt host. Every method that asks it raises Unavailable (code host_unreachable) while it does not answer,
+    and NotFound when there is no such machine.
 
-    Machines are named by uuid. What is done to one and the same machine is done one after the other by the caller: of two
-    changes at once the later one would start from what was before the first.
+    Machines are named by uuid. What is done to one and the same machine is done one after the other by the caller: of
+    two changes at once the later one would start from what was before the first.
     """
 
-    def __init__(self, name: str, uri: str, pool_folder: Path, limits: Limits | None = None) -> None:
-        """`uri` as libvirt takes it: qemu:///system, qemu:///session, qemu+ssh://node/system ..."""
+    def __init__(
+        self, name: str, uri: str, pool_folder: Path, limits: Limits | None = None, account: str | None = None
+    ) -> None:
+        """`uri` as libvirt takes it: qemu:///system, qemu:///session, qemu+ssh://node/system ... `account`: the Unix
+        account that a per-user libvirt runs as, where it is not ours (see daemon.py)."""
         self.name = name
         self.uri = uri
         self.pool_folder = pool_folder
         self.limits = limits or Limits()
         self.on_change: Callable[[Change], None] = lambda change: None
         self.on_connection: Callable[[bool], None] = lambda connected: None
+        self._account = account
+        self._images = Images(self.limits, account)
+        self._connection = Connection(name, uri, self.limits, self._changed, lambda there: self.on_connection(there))
+        self._began: dict[str, float] = {}  # runs that others began, as far as we heard
+
+    def _changed(self, change: Change) -> None:
+        if change.what == "started":
+            self._began[change.uuid] = clock.now()
+        elif change.what in ("stopped", "removed"):
+            self._began.pop(change.uuid, None)
+        self.on_change(change)
 
     # The connection.
 
     async def start(self) -> None:
-        """Begins to connect, and to connect again whenever the host was lost; returns once the first attempt is over."""
-        raise NotImplementedError
+        """Begins to connect, and again whenever the host was lost; returns once the first attempt is over."""
+        await self._connection.start()
 
     async def stop(self) -> None:
         """Closes the connection. Machines go on."""
-        raise NotImplementedError
+        await self._connection.stop()
 
     @property
     def connected(self) -> bool:
-        raise NotImplementedError
+        return self._connection.connected
 
     @property
     def down_since(self) -> float | None:
         """Since when it does not answer; None while it does."""
-        raise NotImplementedError
+        return self._connection.down_since
 
     @property
     def problem(self) -> str:
         """Why it does not answer, in a sentence; "" while it does."""
-        raise NotImplementedError
+        return self._connection.problem
 
     @property
     def is_local(self) -> bool:
         """Whether it is this machine: its files are ours to read, and it can hand over sockets."""
-        raise NotImplementedError
+        return not urlsplit(self.uri).hostname
 
     async def best_domain_type(self, folder: Path) -> DomainType:
-        """Of "kvm" and "qemu" the one that works: kvm only if a small guest really runs with it. Takes a few seconds."""
-        raise NotImplementedError
+        """Of "kvm" and "qemu" the one that works: kvm only if a guest really runs with it. Takes seconds."""
+        return "kvm" if await self._connection.call(probe.kvm_works, folder) else "qemu"
 
     # Seeing.
 
     async def snapshot(self) -> dict[str, Seen]:
         """All machines there are, ours or not, by uuid, in one pass."""
-        raise NotImplementedError
+        return await self._connection.call(seeing.snapshot, self.is_local, dict(self._began))
 
     async def look(self, uuid: str) -> Seen:
         """One machine."""
-        raise NotImplementedError
+        return await self._connection.call(seeing.look, uuid, self.is_local, dict(self._began))
 
     async def definition_xml(self, uuid: str) -> str:
         """What the next start takes, as libvirt has it, secrets included; for `redefine`."""
-        raise NotImplementedError
+        return await self._connection.call(domains.definition_xml, uuid)
 
     # Definitions.
 
     async def define(self, wish: Wish) -> Definition:
         """Makes a machine that does not run. Raises Conflict (machine_exists), NotFound (disk_missing), InvalidInput
-        (iso_missing)."""
-        raise NotImplementedError
+        (iso_missing, wrong_path, wrong_network, wrong_definition)."""
+        await asyncio.to_thread(self._prepare, wish)
+        return await self._connection.call(domains.define, wish)
+
+    def _prepare(self, wish: Wish) -> None:
+        domain_xml.domain_xml(wish)  # nothing is made for what cannot be
+        if not self.is_local:
+            return
+        for medium in wish.media:
+            if medium is not None:
+                files.check_iso(medium)
+        if not Path(wish.disk_path).exists():
+            raise failures.disk_missing(wish.disk_path)
+        files.make_folder(Path(wish.folder), self._account)
 
     async def redefine(self, uuid: str, xml: str) -> Definition:
         """Replaces what the next start takes. On any error the old definition stays. Raises InvalidInput
         (wrong_definition), also when the XML is another machine's."""
-        raise NotImplementedError
+        return await self._connection.call(domains.redefine, uuid, xml)
 
     async def set_boot_order(self, uuid: str, order: BootOrder) -> Definition:
         """For the next start; a run goes on as it began. On any error the old definition stays."""
-        raise NotImplementedError
+        return await self._connection.call(domains.change, uuid, lambda xml: domain_xml.with_order(xml, order))
 
     async def set_title(self, uuid: str, title: str) -> Definition:
         """What its person calls it, for who looks with libvirt's tools."""
-        raise NotImplementedError
+        return await self._connection.call(domains.change, uuid, lambda xml: domain_xml.with_title(xml, title))
 
     async def undefine(self, uuid: str, remove: Sequence[str] = ()) -> None:
-        """Forgets a machine that does not run, its snapshots and UEFI variables; then removes these files. Raises Conflict
-        (machine_running). Silent about what is gone already."""
-        raise NotImplementedError
+        """Forgets a machine that does not run, its snapshots and UEFI variables; then removes these files. Silent
+        about what is gone already. Raises Conflict (machine_running)."""
+        await self._connection.call(domains.undefine, uuid)
+        for path in remove:
+            await self.remove_disk(path)
 
     # Power.
 
-    async def start_machine(
-        self, uuid: str, first: BootOrder | None = None, on_reboot: OnReboot = "restart"
-    ) -> None:
-        """Returns once QEMU runs. `first`: the order of this run alone; `on_reboot` "destroy": the guest's own restart ends
-        this run. Neither changes the definition. Raises Conflict (machine_running, disk_in_use), NotFound (disk_missing),
-        InvalidInput (iso_missing)."""
-        raise NotImplementedError
+    async def start_machine(self, uuid: str, first: BootOrder | None = None, on_reboot: OnReboot = "restart") -> None:
+        """Returns once QEMU runs. `first`: the order of this run alone; `on_reboot` "destroy": the guest's own restart
+        ends this run. Neither changes the definition. Raises Conflict (machine_running, disk_in_use), NotFound
+        (disk_missing), InvalidInput (iso_missing)."""
+        await self._connection.call(power.start, uuid, first, on_reboot, clock.now(), self.is_local)
 
     async def shut_down(self, uuid: str) -> None:
         """Asks the guest to end, which it may ignore. Raises Conflict (machine_not_running)."""
-        raise NotImplementedError
+        await self._connection.call(power.shut_down, uuid)
 
     async def reset(self, uuid: str) -> None:
         """The reset button: same run, same boot order. Raises Conflict (machine_not_running)."""
-        raise NotImplementedError
+        await self._connection.call(power.reset, uuid)
 
     async def force_off(self, uuid: str) -> None:
         """Ends the run at once. Raises Conflict (machine_not_running)."""
-        raise NotImplementedError
+        await self._connection.call(power.force_off, uuid)
 
     async def pause(self, uuid: str) -> None:
         """Raises Conflict (machine_not_running)."""
-        raise NotImplementedError
+        await self._connection.call(power.pause, uuid)
 
     async def resume(self, uuid: str) -> None:
         """Raises Conflict (machine_not_running, machine_running: it is not paused)."""
-        raise NotImplementedError
+        await self._connection.call(power.resume, uuid)
 
     async def send_keys(self, uuid: str, keys: Sequence[str]) -> None:
         """Presses these together and lets them go; Linux' names: "KEY_LEFTCTRL", "KEY_LEFTALT", "KEY_DELETE". Raises
         InvalidInput (unknown_key), Conflict (machine_not_running)."""
-        raise NotImplementedError
+        await self._connection.call(power.send_keys, uuid, tuple(keys))
 
     # Media.
 
@@ -154,110 +202,134 @@ class Host:
         """Puts an ISO into a drive, in place of what is in it, now and for the next start. Raises InvalidInput
         (iso_missing, no_such_drive) before anything changes, Conflict (tray_locked) when the guest holds the tray: then
         `force` opens it."""
-        raise NotImplementedError
+        await self._connection.call(media.change, uuid, target, path, force, self.is_local)
 
     async def eject(self, uuid: str, target: str, force: bool = False) -> None:
         """Empties a drive, now and for the next start. Raises as `insert`."""
-        raise NotImplementedError
+        await self._connection.call(media.change, uuid, target, None, force, self.is_local)
 
     # Disks.
 
     async def pool(self) -> Pool:
         """How much room there is for disks."""
-        raise NotImplementedError
+        usage = await asyncio.to_thread(shutil.disk_usage, self.pool_folder)
+        return Pool(str(self.pool_folder), usage.total, usage.free)
 
     async def create_disk(self, path: str, size_bytes: int) -> DiskInfo:
         """An empty qcow2. Raises Conflict (disk_exists), InvalidInput (bad_size), SiteError where the host cannot."""
-        raise NotImplementedError
+        await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
+        return await self._images.create(path, size_bytes)
 
     async def remove_disk(self, path: str) -> None:
         """Silent when it is gone already."""
-        raise NotImplementedError
+        await asyncio.to_thread(files.remove, path)
 
     async def disk(self, path: str) -> DiskInfo:
         """Also of a machine that runs. Raises NotFound (disk_missing)."""
-        raise NotImplementedError
+        return await self._images.info(path, await self._connection.call(domains.format_of, path))
 
     async def resize(self, uuid: str, path: str, size_bytes: int) -> DiskInfo:
         """Grows a disk of the machine, also while it runs (the guest sees it at once). Raises InvalidInput
         (shrink_refused), NotFound (disk_missing), Conflict (has_snapshots)."""
-        raise NotImplementedError
+        drive, runs = await self._connection.call(disks.find, uuid, path)
+        form = drive.format or "raw"
+        if not runs:
+            return await self._images.grow(path, form, size_bytes)
+        before = await self._images.info(path, form)
+        await self._connection.call(disks.grow_live, uuid, drive.target, before, size_bytes)
+        return await self._images.info(path, form)
 
     async def attach_disk(self, uuid: str, path: str) -> str:
         """One more disk, now (when it runs) and for the next start; libvirt's name for it. Raises NotFound
         (disk_missing), Conflict (disk_in_use, no_free_slot)."""
-        raise NotImplementedError
+        found = await self._images.info(path, "qcow2")
+        return await self._connection.call(disks.attach, uuid, path, found.format)
 
     async def detach_disk(self, uuid: str, target: str) -> None:
-        """Takes a disk away, its file stays. Raises InvalidInput (no_such_drive), Conflict (disk_held: the guest does not
-        let it go)."""
-        raise NotImplementedError
+        """Takes a disk away, its file stays. Raises InvalidInput (no_such_drive), Conflict (disk_held: the guest does
+        not let it go)."""
+        await self._connection.call(disks.detach, uuid, target, self.limits.tray)
 
     # Snapshots.
 
     async def snapshots(self, uuid: str) -> list[Snapshot]:
         """Oldest first."""
-        raise NotImplementedError
+        return await self._connection.call(snapshots.listed, uuid)
 
     async def snapshot_take(self, uuid: str, name: str, description: str = "") -> Snapshot:
         """With memory when it runs. Raises Conflict (snapshot_exists, snapshot_unsupported: UEFI while it runs)."""
-        raise NotImplementedError
+        return await self._connection.call(snapshots.take, uuid, name, description)
 
     async def snapshot_revert(self, uuid: str, name: str) -> None:
         """Disks, memory, boot order and media are as they were then. Raises NotFound (no_such_snapshot)."""
-        raise NotImplementedError
+        await self._connection.call(snapshots.revert, uuid, name)
 
     async def snapshot_remove(self, uuid: str, name: str) -> None:
         """Silent when it is gone already."""
-        raise NotImplementedError
+        await self._connection.call(snapshots.remove, uuid, name)
 
     # Copies.
 
     async def clone_disk(self, source: str, path: str, linked: bool, progress: Progress) -> DiskInfo:
-        """A copy of a disk that no running machine writes to; `linked` ones hold only what differs, and need the source as
-        it is for ever. Raises Conflict (disk_exists, disk_in_use), NotFound (disk_missing)."""
-        raise NotImplementedError
+        """A copy of a disk that no running machine writes to; `linked` ones hold only what differs, and need the
+        source as it is for ever. Raises Conflict (disk_exists, disk_in_use), NotFound (disk_missing)."""
+        await self._refuse_if_running(source)
+        form = await self._connection.call(domains.format_of, source)
+        if linked:
+            return await self._images.clone(source, form, path)
+        return await self._images.copy(source, form, path, progress)
+
+    async def _refuse_if_running(self, path: str) -> None:
+        if any(runs for _definition, runs in await self._connection.call(domains.using, path)):
+            raise failures.disk_in_use(path)
 
     async def flatten(self, uuid: str, target: str, progress: Progress) -> None:
         """Makes a linked clone's disk whole, while it runs or not."""
-        raise NotImplementedError
+        drive, runs = await self._connection.call(flatten.find, uuid, target)
+        assert drive.path is not None
+        if runs:
+            await flatten.live(self._connection, uuid, target, progress)
+        else:
+            await self._images.flatten(drive.path, progress)
 
     async def backup(self, uuid: str, folder: Path, progress: Progress) -> tuple[BackupFile, ...]:
-        """Every disk of the machine as one moment has it, as qcow2 in a folder, also while it runs (the guest is asked to
-        write all it has, where its agent answers). A cancelled or failed one leaves no file."""
-        raise NotImplementedError
+        """Every disk of the machine as one moment has it, as qcow2 in a folder, also while it runs (the guest is asked
+        to write all it has, where its agent answers). A cancelled or failed one leaves no file."""
+        await asyncio.to_thread(files.make_folder, folder, self._account)
+        return await backups.backup(self._connection, self._images, uuid, folder, progress, self.limits.agent)
 
     async def verify(self, path: str, progress: Progress) -> DiskInfo:
         """Reads a backup's file to its end. Raises SiteError (backup_damaged)."""
-        raise NotImplementedError
+        return await self._images.verify(path, progress)
 
     async def restore_disk(self, source: str, path: str, progress: Progress) -> DiskInfo:
-        """A disk from a backup's file; what was at `path` is replaced at the very end, at once. The machine must not run.
-        Raises Conflict (disk_in_use), NotFound (disk_missing)."""
-        raise NotImplementedError
+        """A disk from a backup's file; what was at `path` is replaced at the very end, at once. The machine must not
+        run. Raises Conflict (disk_in_use), NotFound (disk_missing)."""
+        await self._refuse_if_running(path)
+        return await self._images.copy(source, "qcow2", path, progress, "restoring", replace=True)
 
     # The guest.
 
     async def guest_system(self, uuid: str) -> GuestSystem | None:
         """None when its agent does not answer."""
-        raise NotImplementedError
+        return await self._connection.call(agent.system, uuid, self.limits.agent)
 
     async def grow_filesystem(self, uuid: str) -> str:
         """Lets the guest take the room that its disk has got: its partition, then its file system; what it said. Raises
         Conflict (agent_missing, cannot_grow)."""
-        raise NotImplementedError
+        return await self._connection.call(agent.grow, uuid, self.limits.agent)
 
     # Consoles.
 
     async def console_socket(self, uuid: str) -> socket.socket:
         """A connected socket that speaks RFB without a password. Raises Conflict (machine_not_running, no_console)."""
-        raise NotImplementedError
+        return await self._connection.call(console.screen, uuid)
 
     async def screenshot(self, uuid: str) -> bytes:
         """What its screen shows, as PNG. Raises Conflict (machine_not_running)."""
-        raise NotImplementedError
+        return await self._connection.call(console.screenshot, uuid)
 
     async def serial_socket(self, uuid: str) -> socket.socket:
         """A connected socket with the bytes of its first serial port; closing it leaves the port to the next. Raises
         Conflict (machine_not_running, no_console)."""
-        raise NotImplementedError
+        return await self._connection.call(console.serial, uuid)

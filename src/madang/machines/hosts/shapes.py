@@ -15,7 +15,7 @@ OnReboot = Literal["restart", "destroy"]
 State = Literal["running", "paused", "shut_off", "crashed", "starting", "stopping"]
 
 # How far a long work is (0..1, None: cannot be told) and what it does now ("copying", "checking" ...). Called in the
-# thread of the event loop. The work is cancelled by cancelling the task that waits for it: it then undoes what it began.
+# thread of the event loop. A work is cancelled by cancelling the task that waits for it: it undoes what it began.
 Progress = Callable[[float | None, str], None]
 
 # libvirt's name of a machine of ours is this and its uuid; what its person calls it is the title.
@@ -131,8 +131,8 @@ class Change(msgspec.Struct, frozen=True):
 
     uuid: str
     what: Literal[
-        "started", "stopped", "rebooted", "crashed", "paused", "resumed", "defined", "removed", "agent", "media", "block_job",
-        "renamed",
+        "started", "stopped", "rebooted", "crashed", "paused", "resumed",
+        "defined", "removed", "agent", "media", "block_job",
     ]  # fmt: skip
     detail: str = ""  # of "stopped": shutdown, destroyed, crashed, failed ...; of "agent": connected, disconnected
 

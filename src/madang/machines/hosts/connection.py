@@ -1,0 +1,245 @@
+"""The connection to one libvirt host: made again whenever it is lost, with its events.
+
+libvirt's own event loop runs in one thread of the process. Calls block, so they run in threads of the connection;
+what they raise becomes one of our errors. A host that hangs is noticed by libvirt's keepalive, and holds no thread of
+others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from madang.kernel import clock
+from madang.kernel.errors import MadangError
+from madang.kernel.log import logger
+from madang.machines.hosts import events, failures
+from madang.machines.hosts.binding import libvirt
+from madang.machines.hosts.shapes import Change, Limits
+
+log = logger("machines")
+P = ParamSpec("P")
+R = TypeVar("R")
+_THREADS = 12
+# How often an idle connection may fail to answer before it is given up.
+_SILENCES = 2
+
+_loop_lock = threading.Lock()
+_loop_runs = False
+
+
+def run_event_loop() -> None:
+    """libvirt's event loop, once in the process: it has to be there before the first connection is opened."""
+    global _loop_runs
+    with _loop_lock:
+        if _loop_runs:
+            return
+        libvirt.virEventRegisterDefaultImpl()
+        # Otherwise every error is printed as well.
+        libvirt.registerErrorHandler(lambda _context, _error: None, None)
+        threading.Thread(target=_run_events, name="libvirt events", daemon=True).start()
+        _loop_runs = True
+
+
+def _run_events() -> None:
+    while True:
+        with contextlib.suppress(libvirt.libvirtError):
+            libvirt.virEventRunDefaultImpl()
+
+
+class Connection:
+    """One host. `on_change` and `on_connection` are called in the thread of the asyncio loop."""
+
+    def __init__(
+        self,
+        name: str,
+        uri: str,
+        limits: Limits,
+        on_change: Callable[[Change], None],
+        on_connection: Callable[[bool], None],
+    ) -> None:
+        self.name = name
+        self.uri = uri
+        self.down_since: float | None = None
+        self.problem = "not connected yet"
+        self._limits = limits
+        self._on_change = on_change
+        self._on_connection = on_connection
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"libvirt {name}")
+        self._connection: Any = None
+        self._registered: list[int] = []
+        self._opening: asyncio.Future[Any] | None = None
+        self._lost = asyncio.Event()
+        self._tried = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    async def start(self) -> None:
+        """Returns once the first attempt is over, whatever came of it."""
+        self.down_since = clock.now()
+        self._task = asyncio.create_task(self._stay_connected())
+        await self._tried.wait()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._in_thread(_close, connection, tuple(self._registered)), self._limits.call)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def call(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """`work(connection, ...)` in a thread. Raises what it raises, and Unavailable (host_unreachable) while the host
+        does not answer."""
+        connection = self._connection
+        if connection is None:
+            raise failures.unreachable(self.name, self.problem)
+        future = self._in_thread(partial(work, connection, *args, **kwargs))
+        try:
+            # The thread cannot be interrupted: who is cancelled leaves it to end by itself.
+            return await asyncio.wait_for(asyncio.shield(future), self._limits.call)
+        except TimeoutError as error:
+            future.add_done_callback(_forget)
+            raise failures.unreachable(self.name, f"no answer within {self._limits.call:g} s") from error
+        except asyncio.CancelledError:
+            future.add_done_callback(_forget)
+            raise
+        except libvirt.libvirtError as error:
+            if not await self._is_alive(connection):
+                self._lose(connection, _sentence(error))
+                raise failures.unreachable(self.name, _sentence(error)) from error
+            raise failures.from_libvirt(error, self.name) from error
+
+    def _in_thread(self, work: Callable[..., R], *arguments: Any) -> asyncio.Future[R]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    async def _is_alive(self, connection: Any) -> bool:
+        """Whether it was the question that failed, not the connection."""
+        try:
+            return bool(await asyncio.wait_for(self._in_thread(_answers, connection), self._limits.silent))
+        except TimeoutError:
+            return False
+
+    def _lose(self, connection: Any, why: str) -> None:
+        if connection is None or connection is not self._connection:
+            return
+        self._connection = None
+        self.problem, self.down_since = why, clock.now()
+        log.warning("host lost", host=self.name, why=why)
+        self._in_thread(_close, connection, tuple(self._registered)).add_done_callback(_forget)
+        self._registered = []
+        self._lost.set()
+        self._on_connection(False)
+
+    async def _stay_connected(self) -> None:
+        while True:
+            if not self.connected:
+                await self._connect()
+                self._tried.set()
+            if self.connected:
+                await self._lost.wait()
+            else:
+                await asyncio.sleep(self._limits.retry)
+
+    async def _connect(self) -> None:
+        self._lost.clear()
+        loop = asyncio.get_running_loop()
+        if self._opening is None:
+            self._opening = self._in_thread(self._open, loop)
+        try:
+            # One that hangs is waited for again the next time: each would hold a thread.
+            connection, registered = await asyncio.wait_for(asyncio.shield(self._opening), self._limits.connect)
+        except TimeoutError:
+            self._failed(f"no connection within {self._limits.connect:g} s")
+            return
+        except (libvirt.libvirtError, MadangError) as error:
+            self._opening = None
+            self._failed(_sentence(error))
+            return
+        self._opening = None
+        self._connection, self._registered = connection, registered
+        self.problem, self.down_since = "", None
+        log.info("host connected", host=self.name)
+        self._on_connection(True)
+
+    def _failed(self, why: str) -> None:
+        if why != self.problem:
+            log.warning("host cannot be reached", host=self.name, why=why)
+        self.problem = why
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> tuple[Any, list[int]]:
+        """A connection that reports its events and its own end. Runs in a thread."""
+        run_event_loop()
+        connection = libvirt.open(self.uri)
+        try:
+            with contextlib.suppress(libvirt.libvirtError):  # drivers without a daemon have none
+                connection.setKeepAlive(max(1, round(self._limits.silent)), _SILENCES)
+
+            def hand_over(change: Change) -> None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(self._report, connection, change)
+
+            def closed(_connection: Any, reason: int, _opaque: Any) -> None:
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(
+                        self._lose, connection, _WHY_CLOSED.get(reason, "the connection was lost")
+                    )
+
+            connection.registerCloseCallback(closed, None)
+            return connection, events.register(connection, hand_over)
+        except BaseException:
+            _close(connection, ())
+            raise
+
+    def _report(self, connection: Any, change: Change) -> None:
+        if connection is self._connection or self._connection is None:
+            self._on_change(change)
+
+
+# VIR_CONNECT_CLOSE_REASON_*
+_WHY_CLOSED = {
+    0: "the connection failed",
+    1: "libvirt ended the connection",
+    2: "libvirt did not answer any more",
+    3: "the connection was closed",
+}
+
+
+def _answers(connection: Any) -> bool:
+    try:
+        return bool(connection.isAlive()) and connection.getLibVersion() > 0
+    except libvirt.libvirtError:
+        return False
+
+
+def _close(connection: Any, registered: tuple[int, ...]) -> None:
+    with contextlib.suppress(libvirt.libvirtError):
+        connection.unregisterCloseCallback()
+    for number in registered:
+        with contextlib.suppress(libvirt.libvirtError):
+            connection.domainEventDeregisterAny(number)
+    with contextlib.suppress(libvirt.libvirtError):
+        connection.close()
+
+
+def _forget(future: asyncio.Future[Any]) -> None:
+    """Nobody waits for this any more; its error is not to be complained about."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MadangError):
+        return error.detail
+    return str(error).strip() or type(error).__name__

@@ -1,0 +1,108 @@
+"""Machines as libvirt keeps them: found, defined, changed, forgotten. Everything here blocks (see connection.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from madang.kernel.errors import Conflict, InvalidInput, NotFound
+from madang.machines.hosts import domain_xml, failures
+from madang.machines.hosts.binding import libvirt
+from madang.machines.hosts.shapes import Definition, Wish
+
+
+def find(connection: Any, uuid: str) -> Any:
+    """Raises NotFound (no_such_machine)."""
+    try:
+        return connection.lookupByUUIDString(uuid)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG):
+            raise failures.no_machine(uuid) from error
+        raise
+
+
+def inactive_xml(domain: Any) -> str:
+    """What the next start takes, with what libvirt otherwise leaves out (a VNC password)."""
+    return str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
+
+
+def definition_xml(connection: Any, uuid: str) -> str:
+    return inactive_xml(find(connection, uuid))
+
+
+def define(connection: Any, wish: Wish) -> Definition:
+    xml = domain_xml.domain_xml(wish)
+    # defineXML would replace it.
+    for look, what in ((connection.lookupByUUIDString, wish.uuid), (connection.lookupByName, wish.name)):
+        try:
+            look(what)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+        else:
+            raise Conflict(f"The host has a machine {what} already.", code="machine_exists")
+    return domain_xml.parse(inactive_xml(connection.defineXML(xml)))
+
+
+def redefine(connection: Any, uuid: str, xml: str) -> Definition:
+    """libvirt replaces a definition at once or not at all."""
+    return change(connection, uuid, lambda _old: xml)
+
+
+def change(connection: Any, uuid: str, edit: Callable[[str], str]) -> Definition:
+    """Edits what the next start takes."""
+    old = inactive_xml(find(connection, uuid))
+    new = edit(old)
+    before, after = domain_xml.parse(old), domain_xml.parse(new)
+    if (after.uuid, after.name) != (before.uuid, before.name):
+        raise failures.wrong_definition("This is the definition of another machine.")
+    try:
+        return domain_xml.parse(inactive_xml(connection.defineXML(new)))
+    except libvirt.libvirtError as error:
+        # What libvirt does not take is wrong in the same way, whatever part of it found that out.
+        if error.get_error_domain() in (libvirt.VIR_FROM_DOMAIN, libvirt.VIR_FROM_XML, libvirt.VIR_FROM_CPU):
+            raise failures.wrong_definition(str(error)) from error
+        raise
+
+
+def undefine(connection: Any, uuid: str) -> None:
+    try:
+        domain = find(connection, uuid)
+    except NotFound:
+        return
+    if domain.isActive():
+        raise failures.running()
+    domain.undefineFlags(
+        libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    )
+
+
+def using(connection: Any, path: str) -> list[tuple[Definition, bool]]:
+    """Every machine that has this file in a drive, now or at its next start, and whether it runs."""
+    found = []
+    for domain in connection.listAllDomains(0):
+        try:
+            active = bool(domain.isActive())
+            definitions = [domain_xml.parse(inactive_xml(domain))]
+            if active:
+                definitions.append(domain_xml.parse(domain.XMLDesc(0)))
+        except (libvirt.libvirtError, InvalidInput):
+            continue  # gone meanwhile
+        for definition in definitions:
+            if any(drive.path == path for drive in definition.drives):
+                found.append((definition, active))
+                break
+    return found
+
+
+def format_of(connection: Any, path: str) -> str:
+    """The format of an image, from who uses it; ours are qcow2. Never by looking into it: a guest may write into a raw
+    disk what looks like another format, which names any file of the host as its base."""
+    for definition, _active in using(connection, path):
+        for drive in definition.disks:
+            if drive.path == path and drive.format:
+                return drive.format
+    return "qcow2"

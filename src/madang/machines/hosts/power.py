@@ -1,0 +1,114 @@
+"""Starting and stopping machines, and their keys. Everything here blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from madang.kernel.errors import Conflict, InvalidInput
+from madang.machines.hosts import domain_xml, domains, failures, files
+from madang.machines.hosts.binding import libvirt
+from madang.machines.hosts.shapes import BootOrder, OnReboot
+
+_KEY_MILLISECONDS = 50
+
+
+def start(connection: Any, uuid: str, first: BootOrder | None, on_reboot: OnReboot, began: float, local: bool) -> None:
+    """Runs a copy of the definition that says what is different this time. libvirt keeps the definition itself for the
+    next start: it stays as it is whatever is killed meanwhile, libvirt's daemon included."""
+    domain = domains.find(connection, uuid)
+    if domain.isActive():
+        raise failures.running()
+    xml = domains.inactive_xml(domain)
+    definition = domain_xml.parse(xml)
+    if local:
+        files.check_drives(definition.drives)
+    # "restart" is what every definition says unless somebody wanted it otherwise.
+    run = domain_xml.with_run(xml, first, on_reboot if on_reboot != "restart" else None, began)
+    try:
+        connection.createXML(run, 0)
+    except libvirt.libvirtError as error:
+        if "lock" in str(error):
+            raise failures.disk_in_use(_named(str(error), [drive.path for drive in definition.disks])) from error
+        if domain.isActive():
+            raise failures.running() from error
+        raise
+
+
+def _named(message: str, paths: Sequence[str | None]) -> str:
+    """The path that an error speaks of."""
+    known = [path for path in paths if path]
+    return next((path for path in known if path in message), known[0] if len(known) == 1 else "of this machine")
+
+
+def shut_down(connection: Any, uuid: str) -> None:
+    """By the guest agent where there is one, else by the power button."""
+    _running(connection, uuid).shutdown()
+
+
+def reset(connection: Any, uuid: str) -> None:
+    _running(connection, uuid).reset()
+
+
+def force_off(connection: Any, uuid: str) -> None:
+    _running(connection, uuid).destroy()
+
+
+def pause(connection: Any, uuid: str) -> None:
+    _running(connection, uuid).suspend()
+
+
+def resume(connection: Any, uuid: str) -> None:
+    domain = _running(connection, uuid)
+    state = domain.state()[0]
+    if state == libvirt.VIR_DOMAIN_PMSUSPENDED:
+        domain.pMWakeup()
+    elif state == libvirt.VIR_DOMAIN_PAUSED:
+        domain.resume()
+    else:
+        raise Conflict("The machine is not paused.", code="machine_running")
+
+
+def send_keys(connection: Any, uuid: str, keys: Sequence[str]) -> None:
+    numbers = [_key(name) for name in keys]
+    if not 1 <= len(numbers) <= libvirt.VIR_DOMAIN_SEND_KEY_MAX_KEYS:
+        raise InvalidInput(
+            f"Between one and {libvirt.VIR_DOMAIN_SEND_KEY_MAX_KEYS} keys can be pressed at once.", code="unknown_key"
+        )
+    domain = _running(connection, uuid)
+    domain.sendKey(libvirt.VIR_KEYCODE_SET_LINUX, _KEY_MILLISECONDS, numbers, len(numbers), 0)
+
+
+def _running(connection: Any, uuid: str) -> Any:
+    domain = domains.find(connection, uuid)
+    if not domain.isActive():
+        raise failures.not_running()
+    return domain
+
+
+def _key(name: str) -> int:
+    try:
+        return _KEYS[name.upper().removeprefix("KEY_")]
+    except KeyError:
+        raise InvalidInput(
+            f"There is no key {domain_xml.text(name)!r}.", code="unknown_key", hint="For example KEY_LEFTCTRL."
+        ) from None
+
+
+def _keys() -> dict[str, int]:
+    """Linux' numbers of keys (linux/input-event-codes.h)."""
+    rows = {
+        1: "ESC 1 2 3 4 5 6 7 8 9 0 MINUS EQUAL BACKSPACE TAB Q W E R T Y U I O P LEFTBRACE RIGHTBRACE ENTER LEFTCTRL "
+        "A S D F G H J K L SEMICOLON APOSTROPHE GRAVE LEFTSHIFT BACKSLASH Z X C V B N M COMMA DOT SLASH RIGHTSHIFT "
+        "KPASTERISK LEFTALT SPACE CAPSLOCK F1 F2 F3 F4 F5 F6 F7 F8 F9 F10 NUMLOCK SCROLLLOCK",
+        87: "F11 F12",
+        96: "KPENTER RIGHTCTRL KPSLASH SYSRQ RIGHTALT",
+        102: "HOME UP PAGEUP LEFT RIGHT END DOWN PAGEDOWN INSERT DELETE",
+        119: "PAUSE",
+        122: "HANGEUL HANJA",
+        125: "LEFTMETA RIGHTMETA COMPOSE",
+    }
+    return {name: first + place for first, row in rows.items() for place, name in enumerate(row.split())}
+
+
+_KEYS = _keys()
