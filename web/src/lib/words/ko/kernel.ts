@@ -1,5 +1,6 @@
 import type { kernel as english } from '../en/kernel';
 import { desktopCodes } from './codes';
+import { machineCodes } from './machine-codes';
 
 export const kernel: typeof english = {
   name: '마당',
@@ -91,6 +92,7 @@ export const kernel: typeof english = {
   },
   codes: {
     ...desktopCodes,
+    ...machineCodes,
     offline: {
       title: '포털이 응답하지 않습니다.',
       hint: '네트워크를 확인해 주십시오. 다른 분들도 같다면 포털이 다시 시작하는 중일 수 있습니다. 입력하신 내용은 그대로 있습니다.',

@@ -18,7 +18,7 @@ export const machines: typeof english = {
   announce: (name: string, state: string) => `${name}: ${state}`,
   unknownFor: (time: string) => `${time}째 확인되지 않습니다`,
   unknownText: (host: string) =>
-    `호스트 ${host}가(이) 응답하지 않습니다. 가상 머신은 실행되고 있을 수 있으며, 호스트가 응답하면 바로 다시 보입니다.`,
+    `호스트 ${host}에서 응답이 없습니다. 가상 머신은 실행되고 있을 수 있으며, 호스트가 응답하면 바로 다시 보입니다.`,
   installation: {
     label: '설치',
     states: {
@@ -133,7 +133,7 @@ export const machines: typeof english = {
     text: '필요한 것이 없습니다. 이 사이트를 운영하는 분이 마련할 수 있습니다.',
     check: '다시 확인',
     noHost: '응답하는 호스트가 없습니다.',
-    hostDown: (host: string) => `호스트 ${host}가(이) 응답하지 않습니다.`,
+    hostDown: (host: string) => `호스트 ${host}에서 응답이 없습니다.`,
   },
   everybody: '모든 사람의 가상 머신',
   table: {
@@ -160,16 +160,14 @@ export const machines: typeof english = {
     second: '두 번째 ISO',
     secondHint: '드라이버를 담은 ISO 등을 넣습니다.',
     cpus: 'CPU 수',
-    memory: '메모리',
-    disk: '디스크',
+    memory: '메모리 (GB)',
+    disk: '디스크 (GB)',
     free: (free: string) => `풀에 ${free} 남아 있습니다.`,
     freeOn: (free: string, host: string) => `${host}에 ${free} 남아 있습니다.`,
     thin: '실제로 쓴 만큼만 차지합니다.',
     tooLarge: (free: string) => `${free}만 남아 있습니다.`,
     range: (least: string, most: string) => `${least}에서 ${most} 사이로 입력해 주십시오.`,
     whole: '정수로 입력해 주십시오.',
-    gb: 'GB(기가바이트)',
-    mb: 'MB(메가바이트)',
     advanced: '부팅 순서, 펌웨어, 네트워크, 메모',
     order: '부팅 순서',
     orderUsual: (order: string) => `${order} (기본)`,
@@ -213,6 +211,11 @@ export const machines: typeof english = {
     onceForget: '하지 않기',
     insertIso: 'ISO 넣기',
     useDisk: '디스크로 먼저 부팅',
+    presetNames: {
+      'site:Install from CD': 'CD로 설치',
+      'site:Disk': '디스크로 부팅',
+      'site:Disk, else CD': '디스크, 없으면 CD로',
+    },
     presets: '프리셋',
     presetsHint: '한 번 눌러 바꿉니다.',
     preset: (name: string, order: string) => `${name}: ${order}`,
