@@ -68,8 +68,8 @@ class PortalClient:
     def patch(self, path: str, **more: Any) -> Any:
         return self._ask("PATCH", path, **more)
 
-    def delete(self, path: str) -> Any:
-        return self._ask("DELETE", path)
+    def delete(self, path: str, **more: Any) -> Any:
+        return self._ask("DELETE", path, **more)
 
     def text(self, path: str, **more: Any) -> str:
         """An answer that is not JSON."""

@@ -28,6 +28,7 @@ def run() -> None:
         ground,
         inside,
         lifetime,
+        machines,
         operators,
         people,
         presets,
@@ -39,6 +40,7 @@ def run() -> None:
     for room in (lifetime, sharing, consent, inside):
         room.mount(desktops.app)
     app.add_typer(desktops.app, name="desktops")
+    app.add_typer(machines.app, name="machines")
     app.add_typer(presets.app, name="presets")
     operators.mount(app)
     app.add_typer(deploy.app, name="deploy")

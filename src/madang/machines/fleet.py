@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from madang.kernel.errors import InvalidInput, MadangError, SiteError, Unavailable
 from madang.kernel.log import logger
+from madang.machines.hosts.daemon import Daemon
 from madang.machines.hosts.host import Host
 from madang.machines.hosts.shapes import Change, DomainType, Pool, Wish
 from madang.machines.model import Machine
 
 log = logger("machines")
+KEEP_SECONDS = 2.0
 
 
 class Fleet:
     """The hosts that the settings name."""
 
-    def __init__(self, hosts: Mapping[str, Host], pool_folder: Path, domain_type: str, keep_free_bytes: int) -> None:
+    def __init__(
+        self,
+        hosts: Mapping[str, Host],
+        pool_folder: Path,
+        domain_type: str,
+        keep_free_bytes: int,
+        daemon: Daemon | None = None,
+    ) -> None:
+        """`daemon`: what has to run before these hosts answer; it is started when somebody needs them."""
         self.hosts = hosts
         self.pool_folder = pool_folder
         self._domain_type = domain_type
         self._keep_free_bytes = keep_free_bytes
+        self._daemon = daemon
+        self._keeping: asyncio.Task[None] | None = None
+        self._answered = asyncio.Event()
         self._probed: dict[str, asyncio.Task[DomainType]] = {}
 
     async def start(self, changed: Callable[[Host, Change], None], connected: Callable[[Host, bool], None]) -> None:
@@ -30,14 +44,43 @@ class Fleet:
         for host in self.hosts.values():
             host.on_change = lambda change, host=host: changed(host, change)  # type: ignore[misc]
             host.on_connection = lambda there, host=host: connected(host, there)  # type: ignore[misc]
+        if self._daemon is None:
+            await self._connect()
+
+    async def _connect(self) -> None:
         await asyncio.gather(*(host.start() for host in self.hosts.values()))
 
     async def stop(self) -> None:
-        for task in self._probed.values():
+        tasks = [*self._probed.values(), *([self._keeping] if self._keeping else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(
-            *self._probed.values(), *(host.stop() for host in self.hosts.values()), return_exceptions=True
-        )
+        await asyncio.gather(*tasks, *(host.stop() for host in self.hosts.values()), return_exceptions=True)
+
+    def need(self) -> None:
+        """Somebody needs the hosts: where our own libvirt is one, it runs from now on."""
+        if self._daemon is not None and self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep(self._daemon), name="libvirt daemon")
+
+    async def ready(self) -> None:
+        """Returns once each host was tried since it is needed."""
+        self.need()
+        if self._keeping is not None:
+            await self._answered.wait()
+
+    async def _keep(self, daemon: Daemon) -> None:
+        """Start our libvirt, and again whenever it is gone."""
+        begun = False
+        while True:
+            if not begun or not all(host.connected for host in self.hosts.values()):
+                try:
+                    await daemon.start()
+                except MadangError as error:
+                    log.warning("libvirt cannot be started", code=error.code, detail=error.detail)
+                if not begun:
+                    begun = True
+                    await self._connect()
+                self._answered.set()
+            await asyncio.sleep(KEEP_SECONDS)
 
     def host_of(self, machine: Machine) -> Host:
         """Raises Unavailable for a machine whose host the settings name no more."""
@@ -60,6 +103,7 @@ class Fleet:
                 code="no_such_host",
                 fields=[{"field": "host", "message": "is unknown"}],
             )
+        await self.ready()
         rooms = []
         for host in self.hosts.values() if wanted is None else (self.hosts[wanted],):
             if (pool := await pool_of(host)) is not None:
@@ -101,16 +145,21 @@ class Fleet:
             self._probed[host.name] = task
         return await asyncio.shield(task)
 
+    def folder(self, machine_id: str) -> Path:
+        """Where a machine has all that is its own."""
+        return self.pool_folder / machine_id
+
     def disk_path(self, machine_id: str) -> str:
-        return str(self.pool_folder / f"{machine_id}.qcow2")
+        return str(self.folder(machine_id) / "disk.qcow2")
 
-    def folder(self, machine_id: str) -> str:
-        """Where a machine has what is its own beside its disk."""
-        return str(self.pool_folder / machine_id)
+    def is_ours(self, machine: Machine) -> bool:
+        """Whether its disk is one that was made for it: only those are ever removed."""
+        return Path(machine.disk_path).parent == self.folder(machine.id)
 
-    def is_ours(self, path: str) -> bool:
-        """Whether a disk is in the pool: only those are ever removed."""
-        return Path(path).parent == self.pool_folder
+    async def clear(self, machine: Machine, host: Host) -> None:
+        """Remove the folder of a machine that is gone."""
+        if host.is_local:
+            await asyncio.to_thread(shutil.rmtree, self.folder(machine.id), ignore_errors=True)
 
     async def wish(self, machine: Machine, host: Host) -> Wish:
         """The machine as its host is to define it."""
@@ -121,7 +170,7 @@ class Fleet:
             cpus=machine.cpus,
             memory_bytes=machine.memory_bytes,
             disk_path=machine.disk_path,
-            folder=self.folder(machine.id),
+            folder=str(self.folder(machine.id)),
             media=(media[0], media[1]),
             boot_order=machine.boot_order or "hd_cdrom",
             firmware=machine.firmware,

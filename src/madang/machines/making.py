@@ -39,6 +39,7 @@ class Making:
         except MadangError:
             with contextlib.suppress(MadangError):
                 await work.host.undefine(machine.id, [machine.disk_path])
+                await self._fleet.clear(machine, work.host)
             raise
         if not work.given.get("start"):
             return Outcome(_made)
@@ -79,11 +80,12 @@ class Making:
         return Outcome(started)
 
     async def delete(self, work: Work) -> Outcome:
-        """Its definition, and its disk where that is asked for and the pool is where it lies."""
+        """Its definition, and its disk where that is asked for and was made for it."""
         machine = work.machine
-        ours = self._fleet.is_ours(machine.disk_path)
-        remove = [machine.disk_path] if work.given.get("disks") == "remove" and ours else []
-        await work.host.undefine(machine.id, remove)
+        remove = work.given.get("disks") == "remove" and self._fleet.is_ours(machine)
+        await work.host.undefine(machine.id, [machine.disk_path] if remove else [])
+        if remove:
+            await self._fleet.clear(machine, work.host)
         return Outcome(gone=True)
 
     async def title(self, work: Work) -> Outcome:

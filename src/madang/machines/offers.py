@@ -32,6 +32,7 @@ class Offers:
 
     async def options(self, visitor: Visitor) -> OptionsView:
         limits = self._machines.settings
+        self._machines.fleet.need()
         counts = await self._machines.store.per_host()
         hosts = self._machines.fleet.hosts.values()
         return OptionsView(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from litestar import Request, Response, Router, delete, get, patch, post
 from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, Parameter
 
 from madang.identity.model import Visitor
 from madang.identity.sign_on import SignOn
@@ -20,7 +20,7 @@ from madang.machines.shapes import Action, Description, Keys, MachineId, NewMach
 from madang.machines.views import DiskView, MachineView, OperationView, OptionsView
 
 IfMatch = Annotated[
-    str | None, Parameter(header="If-Match", description="`etag` of the machine as it was when this was decided.")
+    str | None, HeaderParameter(name="If-Match", description="`etag` of the machine as it was when this was decided.")
 ]
 AT_WORK = ResponseSpec(MachineView, description="It is still at work: `operation`", generate_examples=False)
 

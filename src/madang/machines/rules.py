@@ -63,13 +63,15 @@ def decide(machine: Machine, sight: Sight, now: float, shut_down_seconds: float)
         return Decision(Step.NOTE, "host lost", {"unknown_since": sight.down_since or now})
     if sight.seen is None:
         return _gone(machine, sight)
-    changes = followed(machine, sight.seen, now) | ({} if sight.busy else kept(machine, sight.seen))
+    stays = machine.asked_off_at is not None and now - machine.asked_off_at > shut_down_seconds
+    asked = msgspec.structs.replace(machine, asked_off_at=None) if stays else machine
+    changes = followed(asked, sight.seen, now) | ({} if sight.busy else kept(machine, sight.seen))
+    if stays:
+        changes["asked_off_at"] = None
     if machine.state is State.FAILED and machine.failure is not None and machine.failure.code == GONE.code:
         changes["failure"] = None
     if machine.unknown_since is not None:
         changes["unknown_since"] = None
-    if machine.asked_off_at is not None and now - machine.asked_off_at > shut_down_seconds and "run" not in changes:
-        changes |= {"asked_off_at": None} | ({"state": State.RUNNING} if machine.state is State.STOPPING else {})
     changes |= _around(machine, sight)
     again = changes.get("run", machine.run) is None and _restarts(machine, sight.seen)
     if again and sight.busy:

@@ -30,6 +30,13 @@ class MachinesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "one that the portal starts."
         ),
     ] = ()
+    account: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=64,
+            description="The Unix account of libvirt where that is not the system's and the portal is root.",
+        ),
+    ] = ""
     folder: Annotated[
         str,
         msgspec.Meta(

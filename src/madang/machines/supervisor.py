@@ -83,6 +83,8 @@ class Supervisor:
         """
         self._known = {machine.id: machine for machine in await self._machines.store.all(self._known)}
         busy = {operation.machine_id for operation in await self._machines.journal.open()}
+        if self._known:
+            self._fleet.need()
         seen = await self._see()
         missing = await self._missing()
         for machine in tuple(self._known.values()):
