@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,9 @@ class PrivateLibvirt:
         return self.daemon.uri
 
     def start(self) -> None:
-        asyncio.run(self.daemon.start())
+        # In a thread of its own: tests with a browser have a loop in this one already.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(self.daemon.start())).result()
 
     def kill(self) -> None:
         """kill -9 of libvirtd, not of its machines."""
