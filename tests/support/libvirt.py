@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from madang.machines.hosts import Host, Limits, Seen, Wish
 from madang.machines.hosts.binding import is_there, libvirt
 from madang.machines.hosts.daemon import Daemon
@@ -23,7 +25,7 @@ from tests.support.accounts import AS_ROOT, make_account, remove_account
 from tests.support.waiting import eventually
 
 MB = 1_000_000
-MEMORY = 128 * 2**20
+MEMORY = 192 * 2**20
 DISK = 300 * MB
 # TCG on a busy machine; what waits for a guest waits this long at most.
 GUEST_SECONDS = 120.0
@@ -131,9 +133,34 @@ class PrivateLibvirt:
 
 
 def _limits(**limits: float) -> Limits:
-    import msgspec
-
     return msgspec.structs.replace(QUICK, **limits)
+
+
+async def make(host: Host, libvirtd: PrivateLibvirt, base: Path | None = None, **values: Any) -> Wish:
+    """A machine with an empty disk, or a linked clone of `base`; it does not run."""
+    wish = libvirtd.wish(**values)
+    if base is None:
+        await host.create_disk(wish.disk_path, DISK)
+    else:
+        await host.clone_disk(str(base), wish.disk_path, True, nothing)
+    await host.define(wish)
+    return wish
+
+
+def nothing(share: float | None, stage: str) -> None:
+    """Nobody looks at the progress."""
+
+
+async def install(libvirtd: PrivateLibvirt, iso: Path, to: Path) -> None:
+    """A disk with the tiny system installed, as the installer leaves it."""
+    host = libvirtd.host()
+    await host.start()
+    wish = await make(host, libvirtd, media=(str(iso), None))
+    await host.start_machine(wish.uuid, on_reboot="destroy")
+    await until(lambda: host.look(wish.uuid), lambda seen: seen.state == "shut_off")
+    os.rename(wish.disk_path, to)
+    await host.undefine(wish.uuid)
+    await host.stop()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from madang.machines.hosts import Host
 from tests.support import libvirt as private
 from tests.support import tiny_iso
-from tests.support.libvirt import PrivateLibvirt, private_libvirt
+from tests.support.libvirt import PrivateLibvirt, install, private_libvirt
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,11 @@ def tiny(libvirt_session: PrivateLibvirt, tmp_path_factory: pytest.TempPathFacto
     to = libvirt_session.isos / iso.name
     shutil.move(iso, to)
     return to
+
+
+@pytest.fixture(scope="session")
+def installed(libvirt_session: PrivateLibvirt, tiny: Path) -> Path:
+    """A disk with the tiny system, for clones; it stays as it is."""
+    disk = libvirt_session.isos / "installed.qcow2"
+    asyncio.run(install(libvirt_session, tiny, disk))
+    return disk

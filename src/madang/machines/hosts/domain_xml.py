@@ -22,7 +22,7 @@ QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 BOOT_LOG, SERIAL_LOG = "boot.log", "serial.log"
 # More than this many disks and cards cannot be added to a machine that runs.
-SPARE_PORTS = 10
+SPARE_PORTS = 8
 _DEBUG_PORT = "0x402"
 _ORDERS: dict[tuple[str, ...], BootOrder] = {tuple(order.split("_")): order for order in get_args(BootOrder)}
 _UNITS = {"b": 1, "bytes": 1, "KB": 1000, "k": 1024, "KiB": 1024, "MB": 10**6, "M": 2**20, "MiB": 2**20, "GB": 10**9,
@@ -91,7 +91,7 @@ def domain_xml(wish: Wish) -> str:
 
 def _devices(devices: Element, wish: Wish) -> None:
     SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
-    for index in range(1, SPARE_PORTS + 7):  # seven are taken by what follows
+    for index in range(1, SPARE_PORTS + 7):  # six are taken by what follows
         SubElement(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
     SubElement(devices, "controller", type="usb", model="qemu-xhci")
     devices.append(disk_element(wish.disk_path, "vda", "qcow2"))
