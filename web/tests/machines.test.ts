@@ -5,7 +5,7 @@ import { Sha256 } from '../src/lib/machines/isos/sha256';
 import { filtered, sorted } from '../src/lib/machines/list/table';
 import { ordered, withList, withNews, without, withOperation, type Machines } from '../src/lib/machines/merge';
 import { hasScreen, isOn, lacksMedium, powerActs, type Machine } from '../src/lib/machines/model';
-import { errorsOf, firstForm, hostOf, wishOf } from '../src/lib/machines/new/wish';
+import { errorsOf, firstForm, hostOf, promisesMore, wishOf } from '../src/lib/machines/new/wish';
 import { gigabyte, size, wholeGigabytes } from '../src/lib/machines/size';
 import { bootWords, driveWords, mediumWords, orderWords } from '../src/lib/machines/telling';
 import { machines as words } from '../src/lib/words/en/machines';
@@ -97,7 +97,8 @@ describe('the form for a new machine', () => {
     const form = { ...firstForm(options, []), name: 'a', disk: 100 };
     expect(hostOf(form, options.hosts)?.name).toBe('two');
     expect(errorsOf(form, options, words, 'en')).toEqual({});
-    expect(errorsOf({ ...form, host: 'one' }, options, words, 'en').disk).toBe('Only 50 GB are free.');
+    expect([promisesMore(form, options.hosts), promisesMore({ ...form, host: 'one' }, options.hosts)]).toEqual([false, true]);
+    expect(errorsOf({ ...form, host: 'one', disk: 1100 }, options, words, 'en').disk).toBe('The whole pool holds 1,000 GB.');
   });
 
   it('asks in bytes', () => {

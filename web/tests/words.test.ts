@@ -22,7 +22,6 @@ const signs = [
   'machines.firmwares.bios',
   'machines.firmwares.uefi',
   'machines.boot.pending',
-  'machines.boot.preset',
 ];
 
 const english = new Map(leaves({ ...en, operators: operatorsInEnglish, machines: machinesInEnglish }));

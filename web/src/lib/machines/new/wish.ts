@@ -72,9 +72,15 @@ export function errorsOf(form: Form, options: Options, words: MachineWords, lang
       errors[field] = say.range(shown(range.least), shown(range.most));
     else if (unit === 1 && !Number.isInteger(value)) errors[field] = say.whole;
   }
-  const free = hostOf(form, options.hosts)?.pool?.free;
-  if (!errors.disk && free !== undefined && (form.disk ?? 0) * gigabyte > free) errors.disk = say.tooLarge(size(free, language));
+  const total = hostOf(form, options.hosts)?.pool?.total;
+  if (!errors.disk && total !== undefined && (form.disk ?? 0) * gigabyte > total) errors.disk = say.tooLarge(size(total, language));
   return errors;
+}
+
+/** The disk may grow beyond the room there is now: it takes only what is written to it. */
+export function promisesMore(form: Pick<Form, 'disk' | 'host'>, hosts: Host[]): boolean {
+  const free = hostOf(form, hosts)?.pool?.free;
+  return free !== undefined && (form.disk ?? 0) * gigabyte > free;
 }
 
 /** What the portal is asked for. Memory in whole megabytes, as hosts give it. */
