@@ -128,6 +128,8 @@ def _state(machine: Machine, seen: Seen) -> State:
 def _run(machine: Machine, seen: Seen, now: float) -> Run:
     live, before = seen.definition, machine.run
     same = before is not None and (seen.since is None or before.since is None or abs(seen.since - before.since) < 1.0)
+    if same and before is not None and seen.state == "stopping":
+        return before  # which may be over when its definition is asked for: that is the next one's already
     since = before.since if same and before is not None and before.since is not None else seen.since or now
     return Run(
         since=since,

@@ -167,6 +167,13 @@ def test_a_run_that_somebody_ended_is_not_begun_again(given: dict[str, object], 
     assert decision.step is Step.NOTE and "next_boot" not in decision.changes
 
 
+def test_a_run_that_just_ends_is_not_taken_for_what_the_next_one_will_be():
+    record = installing()
+    ending = look(record, Sight(True, seen=seen(record, "stopping", since=None)))
+    assert ending.state is State.STOPPING and ending.run == record.run
+    assert decide(ending, Sight(True, seen=seen(record, reason="shutdown")), T0, PATIENCE).step is Step.RESTART
+
+
 def test_a_restart_during_an_operation_is_seen_once_that_is_over():
     record = installing()
     sight = Sight(True, seen=seen(record, "shut_off", reason="shutdown"), busy=True)
