@@ -88,8 +88,14 @@ export function desktopIdOf(path: string): string | null {
   return found ? decodeURIComponent(found) : null;
 }
 
-/** A machine whose console is shown in the whole window. */
-export function consoleIdOf(path: string): string | null {
-  const found = /^\/machines\/([^/]+)\/console\/?$/.exec(path)?.[1];
-  return found ? decodeURIComponent(found) : null;
+/** A machine that is shown in the whole window: its screen, or its serial port. */
+export function consoleOf(path: string): { id: string; of: 'console' | 'serial' } | null {
+  const found = /^\/machines\/([^/]+)\/(console|serial)\/?$/.exec(path);
+  return found?.[1] ? { id: decodeURIComponent(found[1]), of: found[2] as 'console' | 'serial' } : null;
+}
+
+export function loadConsole(of: 'console' | 'serial') {
+  return of === 'console'
+    ? import('../lib/machines/console/ConsoleView.svelte')
+    : import('../lib/machines/serial/SerialView.svelte');
 }

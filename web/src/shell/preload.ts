@@ -1,14 +1,15 @@
 import { remembered } from '../lib/kernel/stored';
-import { consoleIdOf, desktopIdOf, placeAt } from './places';
+import { consoleOf, desktopIdOf, loadConsole, placeAt } from './places';
 
 /** Fetches the part of the page that is likely wanted while the portal is asked who is here. */
 export function preloadHere(): void {
   if (!remembered('signed-in')) return;
   const path = location.pathname === '/' ? '/desktops' : location.pathname;
+  const shown = consoleOf(path);
   const wanted = desktopIdOf(path)
     ? import('../lib/desktops/view/DesktopView.svelte')
-    : consoleIdOf(path)
-      ? import('../lib/machines/console/ConsoleView.svelte')
+    : shown
+      ? loadConsole(shown.of)
       : placeAt(path)?.load();
   void wanted?.catch(() => undefined);
 }

@@ -10,14 +10,17 @@ import RefreshCcwDot from '@lucide/svelte/icons/refresh-ccw-dot';
 import RotateCw from '@lucide/svelte/icons/rotate-cw';
 import Shield from '@lucide/svelte/icons/shield';
 import ShieldOff from '@lucide/svelte/icons/shield-off';
+import SquareTerminal from '@lucide/svelte/icons/square-terminal';
 import Trash2 from '@lucide/svelte/icons/trash-2';
 import type { Component } from 'svelte';
 import { copyText } from '../kernel/copy';
 import { i18n } from '../kernel/i18n/index.svelte';
 import { notices } from '../kernel/notices.svelte';
+import { router } from '../kernel/router.svelte';
 import type { MenuAction, MenuGroup } from '../kernel/ui/Menu.svelte';
 import { act, dialog, doings, eject } from './actions.svelte';
 import { machinesApi } from './machines-api';
+import { machines } from './machines.svelte';
 import { hasMedium, isHard, powerActs, type Act, type Machine } from './model';
 import type { MachineWords } from './words';
 
@@ -59,6 +62,8 @@ export function machineGroups(machine: Machine, words: MachineWords, but?: Act):
       : { label: words.about.protect, icon: Shield, run: () => void protect(machine, true, words) },
     { label: words.about.copyLink, icon: Link, run: () => void copyLink(machine, words) },
   ];
+  if (machines.mayOpen(machine))
+    about.unshift({ label: words.serial.title, icon: SquareTerminal, run: () => router.go(`/machines/${machine.id}/serial`) });
   const gone: MenuAction[] = [
     { label: words.remove.menu, icon: Trash2, danger: true, run: () => dialog.show('remove', machine) },
   ];

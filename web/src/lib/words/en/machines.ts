@@ -383,6 +383,13 @@ export const machines = {
     unknown: 'The host does not answer. The screen comes back with it.',
     paused: 'Paused: nothing moves until it is resumed.',
   },
+  serial: {
+    title: 'Serial console',
+    label: (name: string) => `Serial console of ${name}`,
+    keys: 'Keyboard of the serial console',
+    hint: 'Text only, for systems that speak on their serial port. Nothing to see? Press Enter. Shift-Tab leaves it.',
+    states: { off: 'off', connecting: 'connecting…', open: 'connected', lost: 'coming back…' },
+  },
   isos: {
     title: 'ISOs',
     text: 'What machines can install and boot from. Operators name the folders; their files appear here by themselves.',

@@ -383,6 +383,13 @@ export const machines: typeof english = {
     unknown: '호스트가 응답하지 않습니다. 응답하면 화면도 돌아옵니다.',
     paused: '일시 정지 중입니다. 이어서 실행하기 전에는 움직이지 않습니다.',
   },
+  serial: {
+    title: '시리얼 콘솔',
+    label: (name: string) => `${name} 시리얼 콘솔`,
+    keys: '시리얼 콘솔 키보드',
+    hint: '시리얼 포트로 말하는 시스템을 위한 글자 화면입니다. 아무것도 보이지 않으면 Enter를 눌러 보십시오. Shift-Tab으로 빠져나갑니다.',
+    states: { off: '꺼짐', connecting: '연결하는 중…', open: '연결됨', lost: '다시 연결하는 중…' },
+  },
   isos: {
     title: 'ISO 목록',
     text: '가상 머신을 설치하고 부팅할 때 쓰는 것입니다. 운영자가 정한 폴더의 파일이 저절로 나타납니다.',
