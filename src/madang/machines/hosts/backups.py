@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from madang.machines.hosts.images import Images
 from madang.machines.hosts.shapes import BackupFile, Drive, Progress
 
 _LOOK_SECONDS = 0.2
+# For a libvirt that is lost to come back, so that QEMU can be told to stop.
+_UNDO_SECONDS = 10.0
 
 
 async def backup(
@@ -32,14 +35,16 @@ async def backup(
         if os.path.lexists(path):
             raise failures.disk_exists(path)
     progress(0.0, "copying")
+    # It cannot be interrupted: who cancels it meanwhile has to wait, or it would begin after it was undone.
+    beginning = asyncio.ensure_future(connection.call(_begin, uuid, files, agent_seconds))
     try:
-        if await connection.call(_begin, uuid, files, agent_seconds):
+        if await asyncio.shield(beginning):
             await _until_done(connection, uuid, progress)
         else:
             await _copy(images, drives, files, progress)
         return tuple([await _described(images, target, path) for target, path in files.items()])
     except BaseException:
-        await asyncio.shield(_undo(connection, uuid, list(files.values())))
+        await asyncio.shield(_undo(connection, uuid, list(files.values()), beginning))
         raise
 
 
@@ -130,9 +135,19 @@ async def _described(images: Images, target: str, path: str) -> BackupFile:
     return BackupFile(target, path, found.virtual_bytes, found.real_bytes)
 
 
-async def _undo(connection: Connection, uuid: str, paths: Sequence[str]) -> None:
-    with contextlib.suppress(MadangError):
-        await connection.call(_abort, uuid)
+async def _undo(connection: Connection, uuid: str, paths: Sequence[str], beginning: asyncio.Future[bool]) -> None:
+    await asyncio.wait([beginning])
+    deadline = time.monotonic() + _UNDO_SECONDS
+    while True:
+        try:
+            await connection.call(_abort, uuid)
+            break
+        except Unavailable:
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        except MadangError:
+            break
     for path in paths:
         Path(path).unlink(missing_ok=True)
 

@@ -89,10 +89,10 @@ class Connection:
         await self._tried.wait()
 
     async def stop(self) -> None:
-        if self._task is not None:
+        while self._task is not None and not self._task.done():
+            # wait_for loses a cancellation that comes together with what it waits for.
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task], timeout=self._limits.retry)
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(TimeoutError):
@@ -105,16 +105,13 @@ class Connection:
         connection = self._connection
         if connection is None:
             raise failures.unreachable(self.name, self.problem)
-        future = self._in_thread(partial(work, connection, *args, **kwargs))
         try:
-            # The thread cannot be interrupted: who is cancelled leaves it to end by itself.
-            return await asyncio.wait_for(asyncio.shield(future), self._limits.call)
+            # What has not begun by then never will; a thread that waits for libvirt is left to end by itself.
+            return await asyncio.wait_for(
+                self._in_thread(partial(work, connection, *args, **kwargs)), self._limits.call
+            )
         except TimeoutError as error:
-            future.add_done_callback(_forget)
             raise failures.unreachable(self.name, f"no answer within {self._limits.call:g} s") from error
-        except asyncio.CancelledError:
-            future.add_done_callback(_forget)
-            raise
         except libvirt.libvirtError as error:
             if not await self._is_alive(connection):
                 self._lose(connection, _sentence(error))

@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from madang.compute import processes
 from madang.kernel import commands
 from madang.kernel.errors import SiteError
 from madang.machines.hosts import files
 from madang.machines.hosts.binding import libvirt
+from madang.machines.hosts.connection import run_event_loop
 
 PROGRAM = "libvirtd"
 # A Unix socket's path has at most 107 bytes, and the longest that libvirt makes in here (the guest agent's) takes 85.
@@ -46,11 +48,10 @@ class Daemon:
     def pid(self) -> int | None:
         """None while it does not run."""
         try:
-            pid = int(self._pid_file.read_text())
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            process = processes.look(int(self._pid_file.read_text()))
         except (OSError, ValueError):
             return None
-        return pid if name == PROGRAM else None
+        return process.pid if process is not None and process.running and process.name == PROGRAM else None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -66,7 +67,7 @@ class Daemon:
 
     async def start(self, seconds: float = 30.0) -> None:
         """Returns once it answers; at once when it does already. Raises SiteError (libvirt_missing, libvirt_failed)."""
-        if await asyncio.to_thread(_answers, self.uri):
+        if await self._answers(seconds):
             return
         if shutil.which(PROGRAM, path=_SBIN) is None:
             raise SiteError(
@@ -87,7 +88,7 @@ class Daemon:
         arguments = [PROGRAM, "-d", "--timeout", str(_IDLE_SECONDS), "-p", str(self._pid_file)]
         await commands.run(arguments, timeout=seconds, environment=self.environment, account=self.account)
         deadline = time.monotonic() + seconds
-        while not await asyncio.to_thread(_answers, self.uri):
+        while not await self._answers(seconds):
             if time.monotonic() > deadline:
                 raise SiteError(
                     f"libvirtd was started and does not answer within {seconds:g} s.",
@@ -95,6 +96,12 @@ class Daemon:
                     hint=f"See {self.state}/cache/libvirt and the system's log.",
                 )
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _answers(self, seconds: float) -> bool:
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(_can_open, self.uri), seconds)
+        except TimeoutError:
+            return False  # it hangs; its thread is free again once it is ended
 
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 5.0) -> None:
         """Ends the daemon, not its machines. Silent when it does not run."""
@@ -122,7 +129,8 @@ class Daemon:
             alias.symlink_to(self.state / "config")
 
 
-def _answers(uri: str) -> bool:
+def _can_open(uri: str) -> bool:
+    run_event_loop()
     try:
         connection: Any = libvirt.open(uri)
     except libvirt.libvirtError:

@@ -59,7 +59,9 @@ def checked_path(path: str) -> str:
 
 
 def domain_xml(wish: Wish) -> str:
-    """The definition of a new machine. Raises InvalidInput (wrong_path, wrong_network)."""
+    """The definition of a new machine. Raises InvalidInput (wrong_path, wrong_network, wrong_definition)."""
+    if wish.cpus < 1 or wish.memory_bytes < 1:
+        raise failures.wrong_definition("A machine needs a CPU and memory.")
     domain = Element("domain", type=wish.domain_type)
     _add(domain, "name", wish.name)
     _add(domain, "uuid", wish.uuid)

@@ -26,8 +26,9 @@ def find(connection: Any, uuid: str, target: str) -> tuple[Drive, bool]:
 
 async def live(connection: Connection, uuid: str, target: str, progress: Progress) -> None:
     """Cancelling it leaves the disk with its base, as it was. libvirt's daemon may be lost meanwhile."""
-    await connection.call(_begin, uuid, target)
+    beginning = asyncio.ensure_future(connection.call(_begin, uuid, target))
     try:
+        await asyncio.shield(beginning)
         while True:
             try:
                 share = await connection.call(_share, uuid, target)
@@ -39,14 +40,19 @@ async def live(connection: Connection, uuid: str, target: str, progress: Progres
             progress(share, "flattening")
             await asyncio.sleep(_LOOK_SECONDS)
     except asyncio.CancelledError:
-        with contextlib.suppress(MadangError):
-            await asyncio.shield(connection.call(_abort, uuid, target))
+        await asyncio.shield(_undo(connection, uuid, target, beginning))
         raise
     if await connection.call(_has_base, uuid, target):
         raise SiteError(
             "The disk still needs its base.", code="flatten_failed", hint="See that there is room, then try again."
         )
     progress(1.0, "flattening")
+
+
+async def _undo(connection: Connection, uuid: str, target: str, beginning: asyncio.Future[None]) -> None:
+    await asyncio.wait([beginning])
+    with contextlib.suppress(MadangError):
+        await connection.call(_abort, uuid, target)
 
 
 def _begin(connection: Any, uuid: str, target: str) -> None:

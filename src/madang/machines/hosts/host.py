@@ -275,6 +275,7 @@ class Host:
         source as it is for ever. Raises Conflict (disk_exists, disk_in_use), NotFound (disk_missing)."""
         await self._refuse_if_running(source)
         form = await self._connection.call(domains.format_of, source)
+        await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         if linked:
             return await self._images.clone(source, form, path)
         return await self._images.copy(source, form, path, progress)
@@ -306,6 +307,7 @@ class Host:
         """A disk from a backup's file; what was at `path` is replaced at the very end, at once. The machine must not
         run. Raises Conflict (disk_in_use), NotFound (disk_missing)."""
         await self._refuse_if_running(path)
+        await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         return await self._images.copy(source, "qcow2", path, progress, "restoring", replace=True)
 
     # The guest.

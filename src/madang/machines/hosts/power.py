@@ -11,6 +11,7 @@ from madang.machines.hosts.binding import libvirt
 from madang.machines.hosts.shapes import BootOrder, OnReboot
 
 _KEY_MILLISECONDS = 50
+_MOST_KEYS = 16  # VIR_DOMAIN_SEND_KEY_MAX_KEYS
 
 
 def start(connection: Any, uuid: str, first: BootOrder | None, on_reboot: OnReboot, began: float, local: bool) -> None:
@@ -47,7 +48,17 @@ def shut_down(connection: Any, uuid: str) -> None:
 
 
 def reset(connection: Any, uuid: str) -> None:
-    _running(connection, uuid).reset()
+    """Also where the guest's own restart ends the run: QEMU would take this for one."""
+    domain = _running(connection, uuid)
+    if domain_xml.parse(domain.XMLDesc(0)).on_reboot != "destroy":
+        domain.reset()
+        return
+    restart, event = libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_RESTART, libvirt.VIR_DOMAIN_LIFECYCLE_REBOOT
+    domain.setLifecycleAction(event, restart, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    try:
+        domain.reset()
+    finally:
+        domain.setLifecycleAction(event, libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
 
 def force_off(connection: Any, uuid: str) -> None:
@@ -71,10 +82,8 @@ def resume(connection: Any, uuid: str) -> None:
 
 def send_keys(connection: Any, uuid: str, keys: Sequence[str]) -> None:
     numbers = [_key(name) for name in keys]
-    if not 1 <= len(numbers) <= libvirt.VIR_DOMAIN_SEND_KEY_MAX_KEYS:
-        raise InvalidInput(
-            f"Between one and {libvirt.VIR_DOMAIN_SEND_KEY_MAX_KEYS} keys can be pressed at once.", code="unknown_key"
-        )
+    if not 1 <= len(numbers) <= _MOST_KEYS:
+        raise InvalidInput(f"Between one and {_MOST_KEYS} keys can be pressed at once.", code="unknown_key")
     domain = _running(connection, uuid)
     domain.sendKey(libvirt.VIR_KEYCODE_SET_LINUX, _KEY_MILLISECONDS, numbers, len(numbers), 0)
 
