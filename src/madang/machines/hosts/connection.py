@@ -20,6 +20,7 @@ from madang.kernel.errors import MadangError
 from madang.kernel.log import logger
 from madang.machines.hosts import events, failures
 from madang.machines.hosts.binding import libvirt
+from madang.machines.hosts.link import Ended, Link
 from madang.machines.hosts.shapes import Change, Limits
 
 log = logger("machines")
@@ -71,16 +72,15 @@ class Connection:
         self._on_change = on_change
         self._on_connection = on_connection
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"libvirt {name}")
-        self._connection: Any = None
-        self._registered: list[int] = []
-        self._opening: asyncio.Future[Any] | None = None
+        self._link: Link | None = None
+        self._opening: asyncio.Future[Link] | None = None
         self._lost = asyncio.Event()
         self._tried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def connected(self) -> bool:
-        return self._connection is not None
+        return self._link is not None
 
     async def start(self) -> None:
         """Returns once the first attempt is over, whatever came of it."""
@@ -93,49 +93,48 @@ class Connection:
             # wait_for loses a cancellation that comes together with what it waits for.
             self._task.cancel()
             await asyncio.wait([self._task], timeout=self._limits.retry)
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        link, self._link = self._link, None
+        if link is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._in_thread(_close, connection, tuple(self._registered)), self._limits.call)
+                await asyncio.wait_for(self._in_thread(link.end), self._limits.call)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def call(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """`work(connection, ...)` in a thread. Raises what it raises, and Unavailable (host_unreachable) while the host
         does not answer."""
-        connection = self._connection
-        if connection is None:
+        link = self._link
+        if link is None:
             raise failures.unreachable(self.name, self.problem)
         try:
             # What has not begun by then never will; a thread that waits for libvirt is left to end by itself.
-            return await asyncio.wait_for(
-                self._in_thread(partial(work, connection, *args, **kwargs)), self._limits.call
-            )
+            return await asyncio.wait_for(self._in_thread(partial(link.run, work, *args, **kwargs)), self._limits.call)
         except TimeoutError as error:
             raise failures.unreachable(self.name, f"no answer within {self._limits.call:g} s") from error
+        except Ended as error:
+            raise failures.unreachable(self.name, self.problem) from error
         except libvirt.libvirtError as error:
-            if not await self._is_alive(connection):
-                self._lose(connection, _sentence(error))
+            if not await self._is_alive(link):
+                self._lose(link, _sentence(error))
                 raise failures.unreachable(self.name, _sentence(error)) from error
             raise failures.from_libvirt(error, self.name) from error
 
     def _in_thread(self, work: Callable[..., R], *arguments: Any) -> asyncio.Future[R]:
         return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    async def _is_alive(self, connection: Any) -> bool:
+    async def _is_alive(self, link: Link) -> bool:
         """Whether it was the question that failed, not the connection."""
         try:
-            return bool(await asyncio.wait_for(self._in_thread(_answers, connection), self._limits.silent))
-        except TimeoutError:
+            return await asyncio.wait_for(self._in_thread(link.run, _answers), self._limits.silent)
+        except (TimeoutError, Ended):
             return False
 
-    def _lose(self, connection: Any, why: str) -> None:
-        if connection is None or connection is not self._connection:
+    def _lose(self, link: Link, why: str) -> None:
+        if link is not self._link:
             return
-        self._connection = None
+        self._link = None
         self.problem, self.down_since = why, clock.now()
         log.warning("host lost", host=self.name, why=why)
-        self._in_thread(_close, connection, tuple(self._registered)).add_done_callback(_forget)
-        self._registered = []
+        self._in_thread(link.end).add_done_callback(_forget)
         self._lost.set()
         self._on_connection(False)
 
@@ -156,7 +155,7 @@ class Connection:
             self._opening = self._in_thread(self._open, loop)
         try:
             # One that hangs is waited for again the next time: each would hold a thread.
-            connection, registered = await asyncio.wait_for(asyncio.shield(self._opening), self._limits.connect)
+            link = await asyncio.wait_for(asyncio.shield(self._opening), self._limits.connect)
         except TimeoutError:
             self._failed(f"no connection within {self._limits.connect:g} s")
             return
@@ -165,7 +164,7 @@ class Connection:
             self._failed(_sentence(error))
             return
         self._opening = None
-        self._connection, self._registered = connection, registered
+        self._link = link
         self.problem, self.down_since = "", None
         log.info("host connected", host=self.name)
         self._on_connection(True)
@@ -175,17 +174,18 @@ class Connection:
             log.warning("host cannot be reached", host=self.name, why=why)
         self.problem = why
 
-    def _open(self, loop: asyncio.AbstractEventLoop) -> tuple[Any, list[int]]:
+    def _open(self, loop: asyncio.AbstractEventLoop) -> Link:
         """A connection that reports its events and its own end. Runs in a thread."""
         run_event_loop()
         connection = libvirt.open(self.uri)
+        link = Link(connection)
         try:
             with contextlib.suppress(libvirt.libvirtError):  # drivers without a daemon have none
                 connection.setKeepAlive(max(1, round(self._limits.silent)), _SILENCES)
 
             def hand_over(change: Change) -> None:
                 with contextlib.suppress(RuntimeError):  # the loop is closed
-                    loop.call_soon_threadsafe(self._report, connection, change)
+                    loop.call_soon_threadsafe(self._report, link, change)
 
             def closed(_connection: Any, reason: int, _opaque: Any) -> None:
                 with contextlib.suppress(RuntimeError):
@@ -194,13 +194,15 @@ class Connection:
                     )
 
             connection.registerCloseCallback(closed, None)
-            return connection, events.register(connection, hand_over)
+            link.registered = events.register(connection, hand_over)
+            return link
         except BaseException:
-            _close(connection, ())
+            link.end()
             raise
 
-    def _report(self, connection: Any, change: Change) -> None:
-        if connection is self._connection or self._connection is None:
+    def _report(self, link: Link, change: Change) -> None:
+        # Of a link that is not taken over yet; not of one that was lost.
+        if self._link in (link, None):
             self._on_change(change)
 
 
@@ -218,16 +220,6 @@ def _answers(connection: Any) -> bool:
         return bool(connection.isAlive()) and connection.getLibVersion() > 0
     except libvirt.libvirtError:
         return False
-
-
-def _close(connection: Any, registered: tuple[int, ...]) -> None:
-    with contextlib.suppress(libvirt.libvirtError):
-        connection.unregisterCloseCallback()
-    for number in registered:
-        with contextlib.suppress(libvirt.libvirtError):
-            connection.domainEventDeregisterAny(number)
-    with contextlib.suppress(libvirt.libvirtError):
-        connection.close()
 
 
 def _forget(future: asyncio.Future[Any]) -> None:
