@@ -20,15 +20,13 @@ from madang.kernel.errors import MadangError
 from madang.kernel.log import logger
 from madang.machines.hosts import events, failures
 from madang.machines.hosts.binding import libvirt
-from madang.machines.hosts.link import Ended, Link
+from madang.machines.hosts.link import Link, Lost
 from madang.machines.hosts.shapes import Change, Limits
 
 log = logger("machines")
 P = ParamSpec("P")
 R = TypeVar("R")
 _THREADS = 12
-# How often an idle connection may fail to answer before it is given up.
-_SILENCES = 2
 
 _loop_lock = threading.Lock()
 _loop_runs = False
@@ -110,23 +108,14 @@ class Connection:
             return await asyncio.wait_for(self._in_thread(partial(link.run, work, *args, **kwargs)), self._limits.call)
         except TimeoutError as error:
             raise failures.unreachable(self.name, f"no answer within {self._limits.call:g} s") from error
-        except Ended as error:
-            raise failures.unreachable(self.name, self.problem) from error
+        except Lost as error:
+            self._lose(link, str(error))
+            raise failures.unreachable(self.name, str(error)) from error
         except libvirt.libvirtError as error:
-            if not await self._is_alive(link):
-                self._lose(link, _sentence(error))
-                raise failures.unreachable(self.name, _sentence(error)) from error
             raise failures.from_libvirt(error, self.name) from error
 
     def _in_thread(self, work: Callable[..., R], *arguments: Any) -> asyncio.Future[R]:
         return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-
-    async def _is_alive(self, link: Link) -> bool:
-        """Whether it was the question that failed, not the connection."""
-        try:
-            return await asyncio.wait_for(self._in_thread(link.run, _answers), self._limits.silent)
-        except (TimeoutError, Ended):
-            return False
 
     def _lose(self, link: Link, why: str) -> None:
         if link is not self._link:
@@ -177,28 +166,22 @@ class Connection:
     def _open(self, loop: asyncio.AbstractEventLoop) -> Link:
         """A connection that reports its events and its own end. Runs in a thread."""
         run_event_loop()
-        connection = libvirt.open(self.uri)
-        link = Link(connection)
+        link = Link(self.uri, self._limits.silent)
+
+        def in_loop(told: Callable[..., None], *arguments: Any) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(told, link, *arguments)
+
+        def closed(_connection: Any, reason: int, _opaque: Any) -> None:
+            in_loop(self._lose, _WHY_CLOSED.get(reason, "the connection was lost"))
+
         try:
-            with contextlib.suppress(libvirt.libvirtError):  # drivers without a daemon have none
-                connection.setKeepAlive(max(1, round(self._limits.silent)), _SILENCES)
-
-            def hand_over(change: Change) -> None:
-                with contextlib.suppress(RuntimeError):  # the loop is closed
-                    loop.call_soon_threadsafe(self._report, link, change)
-
-            def closed(_connection: Any, reason: int, _opaque: Any) -> None:
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(
-                        self._lose, connection, _WHY_CLOSED.get(reason, "the connection was lost")
-                    )
-
-            connection.registerCloseCallback(closed, None)
-            link.registered = events.register(connection, hand_over)
-            return link
+            link.events.registerCloseCallback(closed, None)
+            link.registered = events.register(link.events, lambda change: in_loop(self._report, change))
         except BaseException:
             link.end()
             raise
+        return link
 
     def _report(self, link: Link, change: Change) -> None:
         # Of a link that is not taken over yet; not of one that was lost.
@@ -213,13 +196,6 @@ _WHY_CLOSED = {
     2: "libvirt did not answer any more",
     3: "the connection was closed",
 }
-
-
-def _answers(connection: Any) -> bool:
-    try:
-        return bool(connection.isAlive()) and connection.getLibVersion() > 0
-    except libvirt.libvirtError:
-        return False
 
 
 def _forget(future: asyncio.Future[Any]) -> None:

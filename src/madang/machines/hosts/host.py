@@ -24,6 +24,7 @@ from madang.machines.hosts import (
     power,
     probe,
     seeing,
+    serial,
     snapshots,
 )
 from madang.machines.hosts.connection import Connection
@@ -334,4 +335,4 @@ class Host:
     async def serial_socket(self, uuid: str) -> socket.socket:
         """A connected socket with the bytes of its first serial port; closing it leaves the port to the next. Raises
         Conflict (machine_not_running, no_console)."""
-        return await self._connection.call(console.serial, uuid)
+        return await self._connection.call(serial.open_port, self.uri, uuid)

@@ -1,60 +1,108 @@
-"""An open connection that is closed by the last who uses it: libvirt frees it at once, also below a call that waits."""
+"""The connections to one libvirt that stand and fall together: one that hears events, and one for each call under way.
+
+Never two calls on one connection: libvirt's client (9.0) crashes the process when several threads wait on one that is
+lost, or when it is closed below a call.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from madang.kernel.errors import MadangError
 from madang.machines.hosts.binding import libvirt
 
+P = ParamSpec("P")
 R = TypeVar("R")
+_MOST_IDLE = 4
+# How often a silent connection may fail to answer before it is given up.
+_SILENCES = 2
+
+
+class Lost(Exception):
+    """The host does not answer any more; why."""
 
 
 class Link:
-    """An open connection. Calls of one that is lost end by themselves."""
+    """Everything here blocks. Raises Lost, also when it was ended before."""
 
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
-        self.registered: list[int] = []
+    def __init__(self, uri: str, silent_seconds: float) -> None:
+        self.uri = uri
+        self._silent_seconds = max(1, round(silent_seconds))
         self._lock = threading.Lock()
-        self._users = 0
+        self._idle: list[Any] = []
         self._ended = False
+        self.events = self._open()
+        self.registered: list[int] = []
 
-    def run(self, work: Callable[..., R], *args: Any, **kwargs: Any) -> R:
-        """Raises Ended when it was given up before."""
-        with self._lock:
-            if self._ended:
-                raise Ended
-            self._users += 1
+    def run(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """`work(connection, ...)`, with a connection of its own for that time."""
+        connection = self._take()
+        usable = False
         try:
-            return work(self.connection, *args, **kwargs)
+            result = work(connection, *args, **kwargs)
+            usable = True
+            return result
+        except (libvirt.libvirtError, MadangError) as error:
+            cause = error if isinstance(error, libvirt.libvirtError) else error.__cause__
+            # Was it the question that failed, or the connection?
+            usable = not isinstance(cause, libvirt.libvirtError) or _answers(connection)
+            if not usable:
+                raise Lost(str(cause)) from error
+            raise
         finally:
-            with self._lock:
-                self._users -= 1
-                last = self._ended and not self._users
-            if last:
-                _close(self.connection, self.registered)
+            self._give_back(connection, usable)
 
     def end(self) -> None:
-        """Nobody begins to use it any more."""
+        """Connections that wait for an answer are closed by who waits."""
         with self._lock:
-            last = not self._ended and not self._users
+            if self._ended:
+                return
             self._ended = True
-        if last:
-            _close(self.connection, self.registered)
-
-
-class Ended(Exception):
-    """The connection was given up before it could be used."""
-
-
-def _close(connection: Any, registered: list[int]) -> None:
-    with contextlib.suppress(libvirt.libvirtError):
-        connection.unregisterCloseCallback()
-    for number in registered:
+            idle, self._idle = self._idle, []
         with contextlib.suppress(libvirt.libvirtError):
-            connection.domainEventDeregisterAny(number)
+            self.events.unregisterCloseCallback()
+        for number in self.registered:
+            with contextlib.suppress(libvirt.libvirtError):
+                self.events.domainEventDeregisterAny(number)
+        for connection in (self.events, *idle):
+            _close(connection)
+
+    def _open(self) -> Any:
+        connection = libvirt.open(self.uri)
+        with contextlib.suppress(libvirt.libvirtError):  # drivers without a daemon have none
+            connection.setKeepAlive(self._silent_seconds, _SILENCES)
+        return connection
+
+    def _take(self) -> Any:
+        with self._lock:
+            if self._ended:
+                raise Lost("the connection was lost")
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return self._open()
+        except libvirt.libvirtError as error:
+            raise Lost(str(error)) from error
+
+    def _give_back(self, connection: Any, usable: bool) -> None:
+        with self._lock:
+            keep = usable and not self._ended and len(self._idle) < _MOST_IDLE
+            if keep:
+                self._idle.append(connection)
+        if not keep:
+            _close(connection)
+
+
+def _answers(connection: Any) -> bool:
+    try:
+        return bool(connection.isAlive()) and connection.getLibVersion() > 0
+    except libvirt.libvirtError:
+        return False
+
+
+def _close(connection: Any) -> None:
     with contextlib.suppress(libvirt.libvirtError):
         connection.close()
