@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    return True if collection_path.name == "test_pictures.py" and not config.getoption("--pictures") else None
+    return True if collection_path.name.endswith("_pictures.py") and not config.getoption("--pictures") else None
 
 
 @pytest.fixture(scope="package")

@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError, WebSocket
 
 # Chromium writes a line for every refused request: "who am I" is refused until somebody has signed in, and the door of
-# a desktop until it is open.
+# a desktop until it is open. A picture of a machine may be asked for in the moment in which it goes off.
 REFUSED_SIGN_IN = r"the server responded with a status of 4(01|29) .*/api/identity/(sign-in|links/redeem)"
 PORTAL_AWAY = (r"WebSocket connection to .* failed", r"net::ERR_")
 USUAL = (
     r"the server responded with a status of 401 .*/api/identity/me",
     r"/vncproxy/\w+' failed: Error during WebSocket handshake: Unexpected response code: (409|503)",
+    r"the server responded with a status of (409|503) .*/api/vms/[^/]+/screenshot",
+    r"/machines/(console|serial)/\S+' failed: Error during WebSocket handshake: Unexpected response code: (409|503)",
     r"Got data while in an invalid state",  # noVNC, of what was on its way when it was closed
     r"Canvas2D: Multiple readback operations",  # by the tests
 )

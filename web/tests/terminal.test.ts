@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { needsShift } from '../src/lib/machines/console/typing';
 import { sentBy, Terminal, type PressedKey } from '../src/lib/machines/serial/terminal';
 
 const said = (text: string, columns = 20, lines = 4) => {
@@ -42,6 +43,12 @@ describe('a serial terminal', () => {
     terminal.write('2C');
     terminal.write('b\u001b]0;title\u0007c\u001b(Bd\u001b[?25le');
     expect(terminal.screen[0]).toBe('a  bcde');
+  });
+});
+
+describe('the keyboard of a machine', () => {
+  it('has some characters above others', () => {
+    expect([...'aZ1!./>?-_'].filter((one) => needsShift(one.codePointAt(0) ?? 0)).join('')).toBe('Z!>?_');
   });
 });
 
