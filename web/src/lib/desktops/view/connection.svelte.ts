@@ -4,8 +4,9 @@ import { retryDelay } from '../../kernel/retry';
 import { myself } from '../../identity/me.svelte';
 import { isOver, mayHaveScreen, type Session } from '../model';
 import type { ScreenSource, Screened } from './source';
-import type { Viewer } from './viewer';
+import type { Viewer, ViewerHost } from './viewer';
 import { loadViewer } from './screen-loader';
+import { takeScreen } from './screen-socket';
 
 /** `waiting` for its start, `over` ended or failed, `gone` there is no such session for this person. */
 export type Phase = 'waiting' | 'connecting' | 'connected' | 'reconnecting' | 'over' | 'gone';
@@ -22,6 +23,8 @@ export interface ConnectionHost {
 /** While the door opens, which takes moments, the portal refuses; then we ask again quickly. */
 const doorDelay = 120;
 const permissionLost = 4003;
+/** A screen in one colour is a picture too, after so long. */
+const bareDelay = 700;
 
 /** Holds the connection to one session's screen: waits for its start, connects, and comes back whatever happens. */
 export class Connection {
@@ -37,6 +40,7 @@ export class Connection {
   frozen = $state.raw<HTMLCanvasElement | null>(null);
   viewer: Viewer | null = null;
   #stopped = false;
+  #bare: ReturnType<typeof setTimeout> | undefined;
   #wake: () => void = () => {};
   #cleanUp: (() => void)[] = [];
 
@@ -58,6 +62,7 @@ export class Connection {
 
   stop(): void {
     this.#stopped = true;
+    clearTimeout(this.#bare);
     for (const undo of this.#cleanUp) undo();
     this.viewer?.close();
     this.#wake();
@@ -106,12 +111,14 @@ export class Connection {
 
   async #attempt(session: Screened): Promise<void> {
     if (this.phase === 'waiting') this.phase = 'connecting';
+    const opening = takeScreen(this.source.url);
     try {
-      const { openScreen, Viewer } = await loadViewer();
-      const { socket, milliseconds } = await openScreen(this.source.url);
-      if (this.#stopped) return socket.close();
-      await this.#hold((host) => new Viewer(socket, milliseconds, host));
+      const { Viewer } = await loadViewer();
+      const opened = await opening;
+      if (this.#stopped) return opened.socket.close();
+      await this.#hold((host) => new Viewer(opened, host));
     } catch {
+      void opening.then(({ socket }) => socket.close(), () => undefined);
       this.attempts += 1;
       // The phase goes back to waiting, so that the stages stay in view while the door opens.
       if (session.state === 'starting' && this.phase === 'connecting') this.phase = 'waiting';
@@ -120,7 +127,7 @@ export class Connection {
   }
 
   /** Lives with one connection until it closes. */
-  async #hold(make: (host: ConstructorParameters<typeof Viewer>[2]) => Viewer): Promise<void> {
+  async #hold(make: (host: ViewerHost) => Viewer): Promise<void> {
     let since = 0;
     const code = await new Promise<number>((resolve) => {
       const viewer = make({
@@ -135,8 +142,8 @@ export class Connection {
           this.host.connected(viewer);
         },
         pictured: (full) => {
-          this.frozen = null;
-          this.pictured ||= full || this.source.known()?.state === 'ready';
+          if (full) this.#show(true);
+          else this.#bare ??= setTimeout(() => this.#show(this.source.known()?.state === 'ready'), bareDelay);
         },
         clipboard: (text) => this.host.clipboard(text),
         closed: resolve,
@@ -157,6 +164,15 @@ export class Connection {
     // A door that opens and shuts at once is not hammered.
     this.attempts += 1;
     await this.#pause(performance.now() - since < 1000 ? retryDelay(this.attempts) : 0);
+  }
+
+  /** There is a picture of this connection; `whole`: it is the desktop's, not of its start. */
+  #show(whole: boolean): void {
+    clearTimeout(this.#bare);
+    this.#bare = undefined;
+    if (!this.viewer) return;
+    this.frozen = null;
+    this.pictured ||= whole;
   }
 
   #news(): void {

@@ -1,5 +1,7 @@
 import RFB from '@novnc/novnc';
-import { levels, type Quality, type Size } from './choices.svelte';
+import type { Quality, Size } from './choices.svelte';
+import { levels } from './levels';
+import type { OpenScreen } from './screen-socket';
 
 export interface ViewerHost {
   /** The element noVNC draws into, and the field whose keys it hears. */
@@ -14,40 +16,26 @@ export interface ViewerHost {
   closed(code: number): void;
 }
 
-/** Opens the way to a screen. Rejects with the close code: a refusal before the opening looks like 1006 to a page. */
-export function openScreen(url: string, patience = 5000): Promise<{ socket: WebSocket; milliseconds: number }> {
-  return new Promise((resolve, reject) => {
-    const began = performance.now();
-    const socket = new WebSocket(url);
-    socket.binaryType = 'arraybuffer';
-    const timer = setTimeout(() => socket.close(), patience);
-    socket.onopen = () => {
-      clearTimeout(timer);
-      resolve({ socket, milliseconds: performance.now() - began });
-    };
-    socket.onclose = (event) => {
-      clearTimeout(timer);
-      reject(event.code);
-    };
-  });
-}
-
 /** One connection to one screen, on noVNC. It is not used again once closed. */
 export class Viewer {
   #rfb: RFB;
   #connected = false;
   #full = false;
   #sampled = 0;
+  #shown: [Quality, Size] = ['auto', 'scale'];
   #canvas: HTMLCanvasElement | null;
 
+  readonly openMilliseconds: number;
+
   constructor(
-    socket: WebSocket,
-    readonly openMilliseconds: number,
+    { socket, milliseconds, handOver }: OpenScreen,
     readonly host: ViewerHost,
   ) {
+    this.openMilliseconds = milliseconds;
     // Before noVNC takes the socket's own handlers; it tells of a close only whether it was clean.
     socket.addEventListener('close', (event) => host.closed(event.code));
     this.#rfb = new RFB(host.screen, socket, { shared: true });
+    queueMicrotask(handOver);
     this.#rfb.viewOnly = host.watchOnly;
     this.#rfb.focusOnClick = false;
     this.#rfb.background = 'transparent';
@@ -67,7 +55,8 @@ export class Viewer {
   }
 
   show(quality: Quality, size: Size): void {
-    const level = levels(quality, this.openMilliseconds);
+    this.#shown = [quality, size];
+    const level = levels(quality, this.openMilliseconds, !this.#full);
     this.#rfb.qualityLevel = level.quality;
     this.#rfb.compressionLevel = level.compression;
     this.#rfb.scaleViewport = size !== 'actual';
@@ -118,6 +107,7 @@ export class Viewer {
     this.#sampled = now;
     this.#full = this.#canvas ? showsSomething(this.#canvas) : true;
     this.host.pictured(this.#full);
+    if (this.#full) this.show(...this.#shown);
   }
 }
 
