@@ -63,8 +63,10 @@ def test_a_stage_that_takes_too_long_is_interrupted(script: ModuleType, monkeypa
 
 
 def test_every_folder_of_daemon_tests_is_in_one_lane(script: ModuleType) -> None:
-    lanes = script.lanes_of("daemons", [])
-    found = [folder for lane in lanes for folder in lane]
+    *lanes, patient = script.lanes_of("daemons", [])
+    assert patient == ["tests/daemons", "-m", "patient"]
+    assert all(lane[-2:] == ["-m", "not patient"] for lane in lanes)
+    found = [folder for lane in lanes for folder in lane[:-2]]
     there = {f"tests/daemons/{path.parent.name}" for path in (ROOT / "tests" / "daemons").glob("*/test_*.py")}
     assert len(lanes) == 2 and len(found) == len(set(found))
     assert set(found) == there
