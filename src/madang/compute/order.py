@@ -142,11 +142,11 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the portal says to an agent, over its link or through its door.
 
     end with a reason · time: a new end of the time limit (None: none) · size: of the screen ·
-    portals: where the portal is from now on ·
+    portals: where the portal is from now on · shut: cut native clients off, their passwords are good no more ·
     hello: the portal's clock (now), said once a link stands · bye: to the last report.
     """
 
-    do: Literal["end", "time", "size", "portals", "hello", "bye"]
+    do: Literal["end", "time", "size", "portals", "shut", "hello", "bye"]
     reason: str = "asked"
     ends_at: float | None = None
     width: Number = 0

@@ -115,6 +115,24 @@ async def test_asking_again_ends_the_old_password(node_desk: NodeDesk) -> None:
     assert (await asyncio.to_thread(enter, new["port"], new["password"]))[0] == 0
 
 
+async def test_they_are_cut_off_when_the_portal_says_so(node_desk: NodeDesk) -> None:
+    first = await open_native(node_desk)
+    result, inside = await asyncio.to_thread(enter, first["port"], first["password"])
+    assert result == 0
+    inside.connection.sendall(b"\x01")
+    assert len(inside.read(24)) == 24
+    second = await open_native(node_desk)
+    instruction = {"instruction": {"do": "shut"}}
+    await calls.call(node_desk.place, node_desk.order.door_key, node_desk.session, "instruct", instruction, 20)
+    with pytest.raises((ConnectionError, ssl.SSLError)):
+        await asyncio.to_thread(inside.read, 1_000_000)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", second["port"]), 2)
+    assert "Xvnc" in node_desk.processes().values()
+    again = await open_native(node_desk)
+    assert (await asyncio.to_thread(enter, again["port"], again["password"]))[0] == 0
+
+
 async def test_it_expires(node_desk: NodeDesk) -> None:
     opened = await open_native(node_desk, 10)
     waiting = await asyncio.to_thread(Viewer, opened["port"])

@@ -55,6 +55,20 @@ def test_beyond_its_partition_and_its_qos(start: Start) -> None:
         job.end()
 
 
+def test_beyond_what_its_persons_association_gives(cluster: Any, start: Start, accounts: dict[str, str]) -> None:
+    """scontrol, which root calls, would give it all the same."""
+    job = start()
+    cluster.run("sacctmgr", "-i", "modify", "user", f"name={accounts['kim']}", "set", "MaxWall=70")
+    try:
+        refused = extend(job, 1800)
+        problem = refused.json()
+        assert (refused.status_code, problem["code"]) == (422, "too_long"), problem
+        assert "70 minutes" in problem["detail"] and job.shown["TimeLimit"] == "01:00:00"
+        assert extend(job, 300).status_code == 200
+    finally:
+        cluster.run("sacctmgr", "-i", "modify", "user", f"name={accounts['kim']}", "set", "MaxWall=-1")
+
+
 def test_changed_by_somebody_else(cluster: Any, start: Start) -> None:
     """An operator gives a job less time: its card and its agent follow."""
     job = start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -283,3 +284,29 @@ def test_links_on_the_command_line(site: PortalProcess, member: Client) -> None:
         assert member.until(session, "ended")["end_message"] == "done"
     finally:
         forget(member, session)
+
+
+def test_native_clients_of_somebody_who_is_disabled_are_cut_off(
+    site: PortalProcess, accounts: Any, preset: Any
+) -> None:
+    """Whoever came in that way needs no sign-in any more; the programs go on."""
+    person = site.add_person("nina", account=accounts.lee)
+    nina, boss = site.by_token("nina"), site.by_token("boss")
+    desktop = nina.start_desktop(preset=preset(native=True)["id"])
+    try:
+        opened = nina.post(f"/api/vnc/sessions/{desktop['id']}/native").json()
+        assert _accepts(opened["port"])
+        assert boss.patch(f"/api/identity/people/{person}", json={"disabled": True}).status_code == 200
+        eventually(lambda: not _accepts(opened["port"]), 10, "a native client could still come in")
+        assert site.stored(desktop["id"])["state"] == "ready"
+    finally:
+        boss.patch(f"/api/identity/people/{person}", json={"disabled": False})
+        forget(site.by_token("nina"), desktop["id"])
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+    except ConnectionRefusedError:
+        return False
+    return True

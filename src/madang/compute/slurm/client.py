@@ -141,13 +141,20 @@ class Slurm:
                 found[name] = nodes + numbers[3], idle + numbers[1]
         return found
 
-    async def accounting(self, what: str, fields: str) -> list[list[str]]:
-        """`sacctmgr show`; empty where there is no accounting."""
+    async def whose(self, job: str) -> tuple[str, str]:
+        """A job's user and account (Slurm's); both empty when the controller does not know it."""
+        done = await self._run("squeue", "--noheader", f"--jobs={job}", "--format=%u|%a")
+        user, _, account = done.stdout.partition("\n")[0].strip().partition("|")
+        return user, account
+
+    async def accounting(self, what: str, fields: str, *which: str) -> list[list[str]]:
+        """`sacctmgr show`, of all or of `which` ("user=kim"); empty where there is no accounting."""
         if shutil.which(self.program("sacctmgr"), path=self._environment["PATH"]) is None:
             return []
+        where = ["where", *which] if which else []
         try:
             done = await self._run(
-                "sacctmgr", "--noheader", "--parsable2", "--readonly", "show", what, f"format={fields}"
+                "sacctmgr", "--noheader", "--parsable2", "--readonly", "show", what, *where, f"format={fields}"
             )
         except CommandFailed as error:
             if error.extras.get("timed_out"):

@@ -51,15 +51,21 @@ class ClusterFacts(msgspec.Struct, frozen=True):
     accounts: tuple[str, ...] = ()
     reservations: tuple[Reservation, ...] = ()
 
-    def longest(self, partition: str, qos: str) -> int | None:
-        """The longest time limit of a job in them (s); None: no limit, or not known. "": the cluster's choice."""
+    def longest(self, partition: str, qos: str, own: int | None = None) -> int | None:
+        """The longest time limit of a job in them (s); None: no limit, or not known. "": the cluster's choice.
+
+        `own` is what its person's association gives, which counts where no QoS says otherwise
+        (https://slurm.schedmd.com/resource_limits.html#hierarchy).
+        """
         place = next((p for p in self.partitions if p.name == partition or (p.default and not partition)), None)
         chosen = next((q for q in self.qos if q.name == qos), None)
         limits = [chosen.longest_seconds] if chosen else []
         if place:
             limits += [q.longest_seconds for q in self.qos if q.name == place.qos]
-            if not (chosen and chosen.beyond_partition):
-                limits.append(place.longest_seconds)
+        if all(limit is None for limit in limits):
+            limits.append(own)
+        if place and not (chosen and chosen.beyond_partition):
+            limits.append(place.longest_seconds)
         return min((limit for limit in limits if limit is not None), default=None)
 
 
@@ -91,6 +97,17 @@ class Facts:
             accounts=tuple(row[0] for row in await self._slurm.accounting("account", "Account") if row),
             reservations=tuple(_reservation(found) for found in await self._slurm.show("reservation")),
         )
+
+    async def own_longest(self, job: str, partition: str) -> int | None:
+        """What the association of a job's person gives one job (s); None: no limit. Raises CommandFailed."""
+        user, account = await self._slurm.whose(job)
+        if not user or not account:
+            return None
+        rows = await self._slurm.accounting("assoc", "Partition,MaxWall", f"user={user}", f"account={account}")
+        walls = {row[0]: row[1] for row in rows if len(row) == 2}
+        # One for this partition alone comes before the one for all.
+        wall = walls.get(partition, walls.get("", ""))
+        return seconds(wall) if wall else None
 
     async def address(self, node: str, *, answers: bool) -> str | None:
         """Where a node is reached; None: not known. A controller that is known not to answer now is not asked."""

@@ -346,10 +346,12 @@ class SlurmLauncher:
             uid = self._submitted.get(session, (None, None, 0.0))[1]
             if job is None or not job.runs or job.begins is None or not _is_its(job, session, uid):
                 raise Conflict("Its job does not run.", code="not_running", title="The desktop does not run")
-            longest = (await self._facts.get()).longest(job.partitions, job.qos)
+            own = await self._facts.own_longest(job.id, job.partitions)
+            longest = (await self._facts.get()).longest(job.partitions, job.qos, own)
             if longest is not None and ends_at > job.begins + longest + _SLACK_SECONDS:
                 raise InvalidInput(
-                    f"Partition {job.partitions} and QoS {job.qos} give a job at most {longest // 60} minutes.",
+                    f"In partition {job.partitions} with QoS {job.qos}, a job of yours gets at most "
+                    f"{longest // 60} minutes.",
                     code="too_long",
                     title="The cluster does not give so much time",
                     hint="Choose an earlier end.",

@@ -157,6 +157,8 @@ class Life:
             self._wake.set()
         elif instruction.do == "size":
             self._keep(self._resize(instruction.width, instruction.height))
+        elif instruction.do == "shut":
+            self._verbs.shut()
         elif instruction.do == "hello":
             self._tell()  # again, by the clock that is known now
 

@@ -82,10 +82,13 @@ class Native:
         )
 
     def close(self) -> None:
+        """Its password is good no more, and who is in is cut off. Asked again, it opens anew."""
         if self._opening is not None:
             self._opening.close()
         for client in self._clients:
             client.cancel()
+        if self._clients:
+            log("native: cut off")
 
     async def _enter(self, wire: Wire) -> None:
         """A client with the right password: from now on it is one like any other."""

@@ -52,9 +52,13 @@ class Verbs:
         portal = self._order.portal.partition("://")[2].rpartition(":")[0]
         return await certificate.make(await asyncio.to_thread(certificate.own_hosts, portal))
 
+    def shut(self) -> None:
+        """Cuts off who came in without the portal."""
+        self._native.close()
+
     def close(self) -> None:
         """Ends what was opened."""
-        self._native.close()
+        self.shut()
         self._files.close()
 
 

@@ -8,6 +8,7 @@ from importlib import resources
 
 import msgspec
 
+from madang.compute.order import Instruction
 from madang.compute.slurm.client import Slurm
 from madang.compute.slurm.settings import SlurmSettings
 from madang.desktops import inside_routes
@@ -94,6 +95,7 @@ def assemble(ground: Ground) -> Parts:
         reports.forget,
     ]
     _close_doors_of_people_who_left(ground, doors)
+    _cut_native_clients_of_disabled_people(ground, desktops)
 
     async def stop() -> None:
         await rooms.stop()
@@ -126,6 +128,18 @@ def _close_doors_of_people_who_left(ground: Ground, doors: Doors) -> None:
 
     ground.events.on("person.signed_out", signed_out)
     ground.events.on("person.disabled", signed_out)
+
+
+def _cut_native_clients_of_disabled_people(ground: Ground, desktops: Desktops) -> None:
+    """They came in without the portal, so none of its doors is theirs. Programs go on: they may be at work."""
+
+    async def disabled(event: Event) -> None:
+        person = msgspec.json.decode(event.data)["person"]
+        for session in await desktops.store.running():
+            if session.person_id == person and session.has_door and session.terms and session.terms.native:
+                desktops.instruct(session, Instruction("shut"))
+
+    ground.events.on("person.disabled", disabled)
 
 
 def patience(settings: VncSettings) -> Patience:

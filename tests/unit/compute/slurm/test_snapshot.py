@@ -94,3 +94,15 @@ def test_the_shortest_limit_counts() -> None:
     assert facts.longest("long", "normal") is None
     assert facts.longest("debug", "beyond") == 900  # the partition's own QoS still counts
     assert facts.longest("nosuch", "nosuch") is None
+
+
+def test_what_a_persons_association_gives_counts_where_no_qos_says_otherwise() -> None:
+    qos = (Qos("normal", None), Qos("short", 600), Qos("beyond", None, beyond_partition=True))
+    viz = Partition("viz", "up", 2, 2, 86400, default=True)
+    facts = ClusterFacts(partitions=(viz, Partition("debug", "up", 2, 2, 900, default=False, qos="short")), qos=qos)
+    assert facts.longest("viz", "normal", 1200) == 1200
+    assert facts.longest("viz", "normal", 100_000) == 86400
+    assert facts.longest("viz", "beyond", 100_000) == 100_000
+    assert facts.longest("viz", "short", 300) == 600
+    assert facts.longest("debug", "normal", 300) == 600
+    assert facts.longest("nosuch", "nosuch", 300) == 300

@@ -6,6 +6,7 @@ import { desktopsApi } from './desktops-api';
 import { ordered, withList, withNews, without, type Sessions } from './merge';
 import { fitWindow, isShownAbove, type NewSession, type Options, type Session } from './model';
 import { lastChoice } from './new/wish';
+import { openAhead } from '../screen/socket';
 import { preloadViewer } from './view/preload';
 
 /** The sessions this page knows of, kept current by live news and by re-reading after every reconnection. */
@@ -22,6 +23,8 @@ class SessionStore {
   #heard: Set<string> | null = null;
   #wanted = false;
   #again = false;
+  /** News of sessions that a start under way may have brought; null while there is none. */
+  #held: Session[] | null = null;
 
   all = $derived(ordered(this.#all));
   own = $derived(this.all.filter((item) => item.owner.id === myself.me?.person.id));
@@ -31,7 +34,7 @@ class SessionStore {
   ended = $derived(this.mine.filter((item) => !isShownAbove(item)));
 
   constructor() {
-    live.on('vnc.session', (message) => this.accept(message.session as Session));
+    live.on('vnc.session', (message) => this.#hear(message.session as Session));
     live.on('vnc.session.gone', (message) => this.forget(String(message.id)));
     live.on('vnc.notice', () => void this.loadOptions());
     live.on('vnc.presets', () => void this.loadOptions());
@@ -40,6 +43,12 @@ class SessionStore {
 
   byId(id: string): Session | undefined {
     return this.#all[id];
+  }
+
+  /** Its news comes before the answer to the start: a card drawn for that moment would only delay the way to it. */
+  #hear(news: Session): void {
+    if (this.#held && !this.#all[news.id]) this.#held.push(news);
+    else this.accept(news);
   }
 
   accept(news: Session): void {
@@ -85,10 +94,17 @@ class SessionStore {
   /** Asks for a new session and goes to it; of several, to the list. */
   async start(wish: NewSession): Promise<void> {
     preloadViewer();
-    const made = [await desktopsApi.create(wish)].flat();
-    for (const session of made) this.accept(session);
-    const [first] = made;
-    if (first) router.go(made.length === 1 ? `/desktops/${first.id}` : '/desktops');
+    const held = (this.#held ??= []);
+    try {
+      const made = [await desktopsApi.create(wish)].flat();
+      for (const session of made) this.accept(session);
+      const [first] = made;
+      if (made.length === 1 && first?.state === 'ready') openAhead(desktopsApi.screenUrl(first.id));
+      if (first) router.go(made.length === 1 ? `/desktops/${first.id}` : '/desktops');
+    } finally {
+      this.#held = null;
+      for (const news of held) this.accept(news);
+    }
     // The form opens the next time with what was chosen now.
     void this.loadOptions();
   }

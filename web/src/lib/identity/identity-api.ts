@@ -13,7 +13,7 @@ export const identityApi = {
   setPassword: (current: string | null, password: string) =>
     api<void>('PUT', `${base}/password`, { body: { current_password: current, new_password: password } }),
   change: (change: { display_name?: string; language?: string | null }) =>
-    api<Person>('PATCH', `${base}/me`, { body: change }),
+    api<Person>('PATCH', `${base}/me`, { body: change, outlives: true }),
 
   signIns: () => api<SignIn[]>('GET', `${base}/sign-ins`),
   endSignIn: (id: string) => api<void>('DELETE', `${base}/sign-ins/${encodeURIComponent(id)}`),

@@ -9,6 +9,8 @@ interface Options {
   plain?: boolean;
   /** A 401 is an answer to this request and not the end of the sign-in. */
   signsIn?: boolean;
+  /** It still reaches the portal when the page is left at once; for small bodies (64 kB in all). */
+  outlives?: boolean;
   signal?: AbortSignal;
   headers?: Record<string, string>;
 }
@@ -47,7 +49,8 @@ async function send(method: Method, path: string, options: Options): Promise<Res
   if (method !== 'GET' && session.csrfToken) headers['X-CSRF-Token'] = session.csrfToken;
   const body = options.body === undefined ? undefined : JSON.stringify(options.body);
   try {
-    const response = await fetch(path, { method, headers, body, signal: options.signal, cache: 'no-store' });
+    const { signal, outlives: keepalive } = options;
+    const response = await fetch(path, { method, headers, body, signal, keepalive, cache: 'no-store' });
     clock.learn(response.headers.get('Date'));
     return response;
   } catch (error) {

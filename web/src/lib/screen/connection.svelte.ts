@@ -3,8 +3,9 @@ import { problemOf, type Problem } from '../kernel/problem';
 import { retryDelay } from '../kernel/retry';
 import { myself } from '../identity/me.svelte';
 import { loadViewer } from './loader';
+import { takeScreen } from './socket';
 import type { ScreenSource, ScreenState } from './source';
-import type { Viewer } from './viewer';
+import type { Viewer, ViewerHost } from './viewer';
 
 /** `waiting` for its start, `over` ended or failed, `gone` there is no such thing for this person. */
 export type Phase = 'waiting' | 'connecting' | 'connected' | 'reconnecting' | 'over' | 'gone';
@@ -21,6 +22,10 @@ export interface ConnectionHost {
 /** While the door opens, which takes moments, the portal refuses; then we ask again quickly. */
 const doorDelay = 120;
 const permissionLost = 4003;
+/** A screen in one colour is a picture too, after so long. */
+const bareDelay = 700;
+/** A screen that is ready is painted in whole for a moment more. */
+const settleDelay = 1000;
 
 /** Holds the connection to one screen: waits for its start, connects, and comes back whatever happens. */
 export class Connection {
@@ -36,6 +41,8 @@ export class Connection {
   frozen = $state.raw<HTMLCanvasElement | null>(null);
   viewer: Viewer | null = null;
   #stopped = false;
+  #bare: ReturnType<typeof setTimeout> | undefined;
+  #settling: ReturnType<typeof setTimeout> | undefined;
   #wake: () => void = () => {};
   #cleanUp: (() => void)[] = [];
 
@@ -55,6 +62,8 @@ export class Connection {
 
   stop(): void {
     this.#stopped = true;
+    clearTimeout(this.#bare);
+    clearTimeout(this.#settling);
     for (const undo of this.#cleanUp) undo();
     this.viewer?.close();
     this.#wake();
@@ -100,12 +109,14 @@ export class Connection {
 
   async #attempt(state: 'starting' | 'ready'): Promise<void> {
     if (this.phase === 'waiting') this.phase = 'connecting';
+    const opening = takeScreen(this.source.url);
     try {
-      const { openScreen, Viewer } = await loadViewer();
-      const { socket, milliseconds } = await openScreen(this.source.url);
-      if (this.#stopped) return socket.close();
-      await this.#hold((host) => new Viewer(socket, milliseconds, host));
+      const { Viewer } = await loadViewer();
+      const opened = await opening;
+      if (this.#stopped) return opened.socket.close();
+      await this.#hold((host) => new Viewer(opened, host));
     } catch {
+      void opening.then(({ socket }) => socket.close(), () => undefined);
       this.attempts += 1;
       // The phase goes back to waiting, so that the stages stay in view while the door opens.
       if (state === 'starting' && this.phase === 'connecting') this.phase = 'waiting';
@@ -114,7 +125,7 @@ export class Connection {
   }
 
   /** Lives with one connection until it closes. */
-  async #hold(make: (host: ConstructorParameters<typeof Viewer>[2]) => Viewer): Promise<void> {
+  async #hold(make: (host: ViewerHost) => Viewer): Promise<void> {
     let since = 0;
     const code = await new Promise<number>((resolve) => {
       const viewer = make({
@@ -129,8 +140,8 @@ export class Connection {
           this.host.connected(viewer);
         },
         pictured: (full) => {
-          this.frozen = null;
-          this.pictured ||= full || this.source.known() === 'ready';
+          if (full) this.#show(true);
+          else this.#showSoon();
         },
         clipboard: (text) => this.host.clipboard(text),
         closed: resolve,
@@ -152,9 +163,31 @@ export class Connection {
     await this.#pause(performance.now() - since < 1000 ? retryDelay(this.attempts) : 0);
   }
 
+  /** There is a picture of this connection; `whole`: it is the desktop's, not of its start. */
+  #show(whole: boolean): void {
+    clearTimeout(this.#bare);
+    this.#bare = undefined;
+    if (!this.viewer) return;
+    this.frozen = null;
+    this.pictured ||= whole;
+    this.#settle();
+  }
+
+  #showSoon(): void {
+    this.#bare ??= setTimeout(() => this.#show(this.source.known() === 'ready'), bareDelay);
+  }
+
+  #settle(): void {
+    const { viewer } = this;
+    if (!viewer || viewer.settled || !this.pictured || this.source.known() !== 'ready') return;
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => viewer.settle(), settleDelay);
+  }
+
   #news(): void {
     const state = this.source.known();
-    if (state === 'ready' && this.viewer) this.pictured = true;
+    if (state === 'ready' && !this.pictured) this.#showSoon();
+    this.#settle();
     if (state === 'over') this.viewer?.close();
     if (this.phase !== 'connected') this.#wake();
   }

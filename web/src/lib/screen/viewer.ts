@@ -1,5 +1,7 @@
 import RFB from '@novnc/novnc';
-import { levels, type Quality, type Size } from './choices.svelte';
+import type { Quality, Size } from './choices.svelte';
+import { levels } from './levels';
+import type { OpenScreen } from './socket';
 
 export interface ViewerHost {
   /** The element noVNC draws into, and the field whose keys it hears. */
@@ -14,40 +16,27 @@ export interface ViewerHost {
   closed(code: number): void;
 }
 
-/** Opens the way to a screen. Rejects with the close code: a refusal before the opening looks like 1006 to a page. */
-export function openScreen(url: string, patience = 5000): Promise<{ socket: WebSocket; milliseconds: number }> {
-  return new Promise((resolve, reject) => {
-    const began = performance.now();
-    const socket = new WebSocket(url);
-    socket.binaryType = 'arraybuffer';
-    const timer = setTimeout(() => socket.close(), patience);
-    socket.onopen = () => {
-      clearTimeout(timer);
-      resolve({ socket, milliseconds: performance.now() - began });
-    };
-    socket.onclose = (event) => {
-      clearTimeout(timer);
-      reject(event.code);
-    };
-  });
-}
-
 /** One connection to one screen, on noVNC. It is not used again once closed. */
 export class Viewer {
   #rfb: RFB;
   #connected = false;
   #full = false;
   #sampled = 0;
+  #shown: [Quality, Size] = ['auto', 'scale'];
+  settled = false;
   #canvas: HTMLCanvasElement | null;
 
+  readonly openMilliseconds: number;
+
   constructor(
-    socket: WebSocket,
-    readonly openMilliseconds: number,
+    { socket, milliseconds, handOver }: OpenScreen,
     readonly host: ViewerHost,
   ) {
+    this.openMilliseconds = milliseconds;
     // Before noVNC takes the socket's own handlers; it tells of a close only whether it was clean.
     socket.addEventListener('close', (event) => host.closed(event.code));
     this.#rfb = new RFB(host.screen, socket, { shared: true });
+    queueMicrotask(handOver);
     this.#rfb.viewOnly = host.watchOnly;
     this.#rfb.focusOnClick = false;
     this.#rfb.background = 'transparent';
@@ -67,11 +56,18 @@ export class Viewer {
   }
 
   show(quality: Quality, size: Size): void {
-    const level = levels(quality, this.openMilliseconds);
+    this.#shown = [quality, size];
+    const level = levels(quality, this.openMilliseconds, !this.settled);
     this.#rfb.qualityLevel = level.quality;
     this.#rfb.compressionLevel = level.compression;
     this.#rfb.scaleViewport = size !== 'actual';
     this.#rfb.resizeSession = size === 'follow' && !this.host.watchOnly;
+  }
+
+  /** What comes from now on is no first picture any more. */
+  settle(): void {
+    this.settled = true;
+    if (this.#connected) this.show(...this.#shown);
   }
 
   sendKey(symbol: number, code: string | null, down?: boolean): void {

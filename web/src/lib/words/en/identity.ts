@@ -126,7 +126,7 @@ export const identity = {
     disable: 'Disable',
     enable: 'Enable',
     disableTitle: (name: string) => `Disable ${name}?`,
-    disableText: 'This person can no longer sign in, and all sign-ins end. Nothing is deleted; you can enable them again.',
+    disableText: 'This person can no longer sign in, all sign-ins end, and who looks at a desktop of theirs is cut off. The desktops themselves run until their time is over or you end them under Site desktops. Nothing is deleted; you can enable them again.',
     disabled: 'disabled',
     disabledDone: (name: string) => `${name} is disabled.`,
     enabledDone: (name: string) => `${name} is enabled again.`,

@@ -126,7 +126,7 @@ export const identity: typeof english = {
     disable: '사용 중지',
     enable: '다시 사용',
     disableTitle: (name: string) => `${name} 님의 사용을 중지하시겠습니까?`,
-    disableText: '더 이상 로그인할 수 없고, 지금의 로그인도 모두 끝납니다. 지워지는 것은 없으며 언제든지 다시 사용하게 할 수 있습니다.',
+    disableText: '더 이상 로그인할 수 없고, 지금의 로그인이 모두 끝나며, 이 사용자의 데스크톱을 보던 연결도 모두 끊깁니다. 데스크톱 자체는 시간이 다 되거나 ‘전체 데스크톱’에서 종료할 때까지 계속 실행됩니다. 지워지는 것은 없으며 언제든지 다시 사용하게 할 수 있습니다.',
     disabled: '사용 중지됨',
     disabledDone: (name: string) => `${name} 님의 사용을 중지했습니다.`,
     enabledDone: (name: string) => `${name} 님이 다시 사용할 수 있습니다.`,
