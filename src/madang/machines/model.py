@@ -113,6 +113,9 @@ class Machine(msgspec.Struct, frozen=True):
     dismissed: tuple[str, ...] = ()  # suggestions that its owner does not want to see
     protected: bool = False
     adopted: bool = False
+    template: bool = False  # others are made of it, and it does not run itself
+    parent: str | None = None  # the template that its disk holds only the difference to
+    cloned_from: str | None = None  # the name of the template it was made of
     failure: Failure | None = None
 
     @property

@@ -133,10 +133,13 @@ class Machines:
             raise Forbidden("Your roles do not include machines.", hint="Ask an administrator.")
         if text := self._ground.settings[SiteSettings].maintenance:
             raise Unavailable(text, code="maintenance", title="The site is being maintained")
-        machine = await self._draft(visitor, wish)
-        operation = self.operations.held(
-            self.operations.draft(machine, "create", visitor.person.name, {"start": wish.start})
-        )
+        return await self.make(visitor, await self._draft(visitor, wish), {"start": wish.start})
+
+    async def make(self, visitor: Visitor, machine: Machine, given: Mapping[str, Any]) -> tuple[Machine, bool]:
+        """Have a machine made that was drafted, in the way that is `given` (making.py). Raises as `create`."""
+        if not visitor.may("machines.use"):
+            raise Forbidden("Your roles do not include machines.", hint="Ask an administrator.")
+        operation = self.operations.held(self.operations.draft(machine, "create", visitor.person.name, given))
         await self.store.add(machine, operation, self.quota())
         self.operations.begin(operation)
         await self._record(visitor, "create", machine)
@@ -186,6 +189,24 @@ class Machines:
             plan_start(machine)
         return machine
 
+    async def take_in(self, visitor: Visitor, machine: Machine, values: Mapping[str, Any]) -> Machine:
+        """Store a machine that there is already. Raises Conflict (adopted_already)."""
+        machine = msgspec.structs.replace(machine, **values)
+        await self.store.take_in(machine)
+        await self._record(visitor, "adopt", machine)
+        await self.tell(machine)
+        return machine
+
+    async def refuse_with_clones(self, machine: Machine) -> None:
+        """Raise Conflict while the disks of others hold only the difference to its disk."""
+        if clones := [one.name for one in await self.store.all() if one.parent == machine.id]:
+            raise Conflict(
+                f"{len(clones)} machines need its disk: {', '.join(clones[:5])}.",
+                code="has_clones",
+                title="Others are linked to it",
+                hint="Delete them, or make their disks whole.",
+            )
+
     def quota(self) -> Quota:
         limits = self.settings
         return Quota(
@@ -202,7 +223,7 @@ class Machines:
     async def delete(self, visitor: Visitor, machine_id: str, name: str, disks: str) -> Machine | None:
         """Remove it; None once it is gone. `name` has to be its name, `disks` says whether they are kept or removed.
 
-        Raises NotFound, InvalidInput (name_differs), Conflict (protected, machine_running).
+        Raises NotFound, InvalidInput (name_differs), Conflict (protected, machine_running, has_clones).
         """
         machine = await self.managed(visitor, machine_id)
         if name != machine.name:
@@ -214,6 +235,7 @@ class Machines:
             raise Conflict("It is protected.", code="protected", hint="Take its protection off first.")
         if machine.live:
             raise Conflict("It runs.", code="machine_running", title="The machine runs", hint="Force it off first.")
+        await self.refuse_with_clones(machine)
         _, over = await self.act(visitor, machine, "delete", {"disks": disks})
         return None if over else machine
 

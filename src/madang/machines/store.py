@@ -99,6 +99,14 @@ class MachineStore:
             await connection.execute(insert(operations).values(**row_of_operation(operation)))
 
     @retried
+    async def take_in(self, machine: Machine) -> None:
+        """Store a machine that there is already. Raises Conflict (adopted_already)."""
+        async with self._database.write() as connection:
+            if await find(connection, machine.id) is not None:
+                raise Conflict("It is somebody's already.", code="adopted_already")
+            await connection.execute(insert(machines).values(**row_of(machine)))
+
+    @retried
     async def change(self, machine: Machine, **values: Any) -> Machine:
         """Store what was noted of it. Raises Stale when it is not the newest version."""
         async with self._database.write() as connection:

@@ -45,8 +45,12 @@ machines = Table(
     Column("dismissed", LargeBinary, nullable=False),
     Column("protected", Boolean, nullable=False),
     Column("adopted", Boolean, nullable=False),
+    Column("template", Boolean, nullable=False),
+    Column("parent", String(36)),
+    Column("cloned_from", String(80)),
     Column("failure", LargeBinary),
     Index("ix_machines_person_id_created_at", "person_id", "created_at"),
+    Index("ix_machines_parent", "parent"),
 )
 
 # What is meant to happen to a machine, at work or waiting, and for a while what has happened.

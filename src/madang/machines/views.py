@@ -96,6 +96,9 @@ class MachineView(msgspec.Struct):
     network: str
     protected: bool
     adopted: bool
+    template: bool
+    linked: bool  # its disk holds only the difference to a template's
+    cloned_from: str | None
     suggestions: list[SuggestionView]
     failure: Failure | None
     version: int  # grows with whatever is seen of it
@@ -229,3 +232,38 @@ class OptionsView(msgspec.Struct):
     quota: QuotaView
     largest_upload_bytes: int
     missing: list[str]
+
+
+class SnapshotView(msgspec.Struct):
+    """`state` is the machine's when it was taken: running, shutoff or paused."""
+
+    name: str
+    title: str
+    created_at: str
+    state: str
+    parent: str | None
+    current: bool
+
+
+class BackupView(msgspec.Struct):
+    """All disks of a machine as one moment had them; `size` is what they take."""
+
+    id: str
+    machine_id: str
+    machine_name: str
+    created_at: str
+    size: int
+    verified_at: str | None
+    safety: bool  # made by itself, before another one was put over the machine
+
+
+class StrangerView(msgspec.Struct):
+    """A machine of libvirt that is none of ours yet."""
+
+    id: str
+    name: str
+    host: str
+    state: str
+    cpus: int
+    memory_bytes: int
+    disk_path: str | None

@@ -45,11 +45,15 @@ def upgrade() -> None:
         sa.Column("dismissed", sa.LargeBinary(), nullable=False),
         sa.Column("protected", sa.Boolean(), nullable=False),
         sa.Column("adopted", sa.Boolean(), nullable=False),
+        sa.Column("template", sa.Boolean(), nullable=False),
+        sa.Column("parent", sa.String(length=36), nullable=True),
+        sa.Column("cloned_from", sa.String(length=80), nullable=True),
         sa.Column("failure", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_machines")),
     )
     with op.batch_alter_table("machines", schema=None) as batch_op:
         batch_op.create_index("ix_machines_person_id_created_at", ["person_id", "created_at"], unique=False)
+        batch_op.create_index("ix_machines_parent", ["parent"], unique=False)
 
     op.create_table(
         "machine_operations",
