@@ -95,7 +95,7 @@ def assemble(ground: Ground) -> Parts:
         await operations.stop()
         await supervisor.stop()
 
-    copies = Templates(machines)
+    copies, people = Templates(machines), People(ground)
     further = [
         *boot_routes.routes(machines, boot, media),
         *iso_routes.routes(media, uploads),
@@ -104,11 +104,11 @@ def assemble(ground: Ground) -> Parts:
             Snapshots(machines),
             copies,
             Backups(machines, copies, shelf),
-            Adoption(machines, People(ground)),
+            Adoption(machines, people),
         ),
     ]
     return Parts(
-        routes=[router(machines, inside, offers, sign_on, further)],
+        routes=[router(machines, people, inside, offers, sign_on, further)],
         sockets={"/machines/console/": doors.console, "/machines/serial/": doors.serial},
         loops=[
             supervisor.loop,

@@ -31,6 +31,8 @@
     GET    /api/vms/boot-presets                   BootPresetView[]
     POST   /api/vms/boot-presets                   NewBootPreset -> BootPresetView
     DELETE /api/vms/boot-presets/{id}              204
+    POST   /api/vms/{uuid}/shares                  NewShare -> MachineView
+    DELETE /api/vms/{uuid}/shares/{person_id}      -> MachineView
     GET    /api/vms/{uuid}/snapshots               SnapshotView[], oldest first
     POST   /api/vms/{uuid}/snapshots               NewSnapshot -> MachineView
     POST   /api/vms/{uuid}/snapshots/{name}/revert -> MachineView
@@ -181,6 +183,13 @@ class Keys(msgspec.Struct, forbid_unknown_fields=True):
     """Keys pressed together, by their names."""
 
     keys: Annotated[list[Annotated[str, msgspec.Meta(max_length=20)]], msgspec.Meta(min_length=1, max_length=8)]
+
+
+class NewShare(msgspec.Struct, forbid_unknown_fields=True):
+    """`view`: look at it and its screen; `operate`: also power, boot order, media and console."""
+
+    person: Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="Name of the other person.")]
+    mode: Literal["view", "operate"] = "view"
 
 
 class NewSnapshot(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from madang.kernel.database import Database, retried
 from madang.kernel.errors import Conflict, LimitReached, NotFound
-from madang.machines.model import Machine, Operation
+from madang.machines.model import Machine, Operation, Share
 from madang.machines.rows import machine_of, row_of, row_of_operation
-from madang.machines.tables import machines, operations
+from madang.machines.tables import machines, operations, shares
 
 
 class Stale(Exception):
@@ -63,10 +63,11 @@ class MachineStore:
         return [same[key] for key in there if key in same]
 
     async def versions(self, *, person_id: str | None, limit: int, offset: int) -> Sequence[tuple[str, int]]:
-        """Id and version of a person's (None: everybody's) machines, newest first."""
+        """Id and version of a person's machines and those shared with them (None: everybody's), newest first."""
         chosen = select(machines.c.id, machines.c.version)
         if person_id is not None:
-            chosen = chosen.where(machines.c.person_id == person_id)
+            shared = select(shares.c.machine_id).where(shares.c.person_id == person_id)
+            chosen = chosen.where((machines.c.person_id == person_id) | machines.c.id.in_(shared))
         ordered = chosen.order_by(machines.c.created_at.desc(), machines.c.id).limit(limit).offset(offset)
         async with self._database.read() as connection:
             return [(row[0], row[1]) for row in await connection.execute(ordered)]
@@ -120,10 +121,23 @@ class MachineStore:
             return await write(connection, machine, {**values, "edition": machine.edition + 1})
 
     @retried
+    async def share(self, machine_id: str, share: Share | None, person_id: str) -> Machine:
+        """Share it with a person, or no more (None). Raises NotFound."""
+        async with self._database.write() as connection:
+            machine = await checked(connection, machine_id, None)
+            others = tuple(one for one in machine.shares if one.person_id != person_id)
+            mine = (shares.c.machine_id == machine_id, shares.c.person_id == person_id)
+            await connection.execute(delete(shares).where(*mine))
+            if share is not None:
+                await connection.execute(insert(shares).values(machine_id=machine_id, person_id=person_id))
+            return await write(connection, machine, {"shares": (*others, *((share,) if share else ()))})
+
+    @retried
     async def remove(self, machine_id: str) -> None:
         """With its operations; silent when it is gone already."""
         async with self._database.write() as connection:
             await connection.execute(delete(operations).where(operations.c.machine_id == machine_id))
+            await connection.execute(delete(shares).where(shares.c.machine_id == machine_id))
             await connection.execute(delete(machines).where(machines.c.id == machine_id))
 
 

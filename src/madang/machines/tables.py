@@ -48,9 +48,19 @@ machines = Table(
     Column("template", Boolean, nullable=False),
     Column("parent", String(36)),
     Column("cloned_from", String(80)),
+    Column("shares", LargeBinary, nullable=False),  # as in the table below, to be shown
     Column("failure", LargeBinary),
     Index("ix_machines_person_id_created_at", "person_id", "created_at"),
     Index("ix_machines_parent", "parent"),
+)
+
+# Whose machines are shared with whom, to be found by person.
+shares = Table(
+    "machine_shares",
+    metadata,
+    Column("machine_id", String(36), primary_key=True),
+    Column("person_id", String(32), primary_key=True),
+    Index("ix_machine_shares_person_id", "person_id"),
 )
 
 # What is meant to happen to a machine, at work or waiting, and for a while what has happened.

@@ -96,6 +96,7 @@ class Templates:
             template=False,
             parent=machine.id if linked else None,
             cloned_from=machine.name,
+            shares=(),
             failure=None,
         )
 

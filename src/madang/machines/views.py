@@ -65,6 +65,14 @@ class OperationView(msgspec.Struct):
     failure: Failure | None
 
 
+class ShareView(msgspec.Struct):
+    """Another person who may look at a machine (view), or also use it (operate)."""
+
+    person_id: str
+    name: str
+    mode: str
+
+
 class MachineView(msgspec.Struct):
     """A machine. `state` is creating, shut_off, starting, running, paused, stopping, crashed, failed or unknown.
 
@@ -100,6 +108,7 @@ class MachineView(msgspec.Struct):
     linked: bool  # its disk holds only the difference to a template's
     cloned_from: str | None
     suggestions: list[SuggestionView]
+    shares: list[ShareView]
     failure: Failure | None
     version: int  # grows with whatever is seen of it
     etag: str  # for If-Match: another one after every edit

@@ -51,7 +51,6 @@ def hollow(libvirtd: PrivateLibvirt) -> Iterator[PortalProcess]:
         MACHINES_MEMORY_BYTES_MOST=str(libvirt.MEMORY),
         MACHINES_MEMORY_BYTES=str(libvirt.MEMORY),
         MACHINES_SHUT_DOWN_SECONDS="0.5",
-        MACHINES_ANSWER_SECONDS="2",
         MACHINES_KEEP_FREE_BYTES="0",
     )
     (portal.folder / "bin").mkdir()

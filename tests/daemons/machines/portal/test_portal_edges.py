@@ -27,9 +27,11 @@ def test_another_persons_uuid_is_not_there_in_any_route_or_socket(
         "action": {"action": "start"}, "boot-order": {"boot_order": "hd"}, "once": {"boot_order": "cdrom"},
         "attach": {"iso_path": str(some_iso)}, "installation-status": {"installation_status": "Installed"},
         "dismiss": {"code": "insert_iso"}, "resize": {"size_gb": 2}, "keys": {"keys": ["a"]},
+        "shares": {"person": "admin"}, "snapshots": {"title": "x"}, "template": {"template": True},
+        "clone": {"name": "x"},
     }  # fmt: skip
     for path, methods in schema["paths"].items():
-        if "{machine_id}" not in path:
+        if "{machine_id}" not in path or "strangers" in path:
             continue
         for method in methods:
             body = bodies.get(path.rpartition("/")[2], {})
@@ -58,6 +60,45 @@ async def refusal(portal: MachinePortal, who: MachineClient | None, path: str) -
         async with websockets.connect(portal.ws_url + path, additional_headers=headers):
             pass
     return refused.value.response.status_code
+
+
+def test_a_machine_is_shared_to_look_at_or_to_use(
+    portal: MachinePortal, kim: MachineClient, lee: MachineClient
+) -> None:
+    machine = kim.make()["id"]
+    name = lee.get("/api/identity/me").json()["person"]["name"]
+    kim.act(machine, "start")
+    shared = kim.change(machine, "shares", person=name)
+    assert [(one["name"], one["mode"]) for one in shared["shares"]] == [(name, "view")]
+    assert [one["id"] for one in lee.get("/api/vms").json()] == [machine]
+    assert lee.get(f"/api/vms/{machine}/screenshot").status_code == 200
+    asyncio.run(looks(portal, lee, machine))
+    assert asyncio.run(refusal(portal, lee, f"/machines/serial/{machine}")) == 403
+    lee.refused(machine, "action", 403, "forbidden", action="force_off")
+    kim.change(machine, "shares", person=name, mode="operate")
+    lee.act(machine, "force_off")
+    assert lee.change(machine, "boot-order", boot_order="hd")["boot_order"] == "hd"
+    for what, wish in (("shares", {"person": name}), ("disk/resize", {"size_gb": 2}), ("snapshots", {"title": "x"})):
+        lee.refused(machine, what, 403, "forbidden", **wish)
+    assert lee.delete(f"/api/vms/{machine}", params={"name": "web"}).status_code == 403
+    assert lee.patch(f"/api/vms/{machine}", json={"name": "mine"}).status_code == 403
+    person = lee.get("/api/identity/me").json()["person"]["id"]
+    assert kim.delete(f"/api/vms/{machine}/shares/{person}").json()["shares"] == []
+    assert lee.get("/api/vms").json() == [] and lee.get(f"/api/vms/{machine}").status_code == 404
+
+
+async def looks(portal: MachinePortal, who: MachineClient, machine: str) -> None:
+    """To look is to see the screen, and no more."""
+    async with websockets.connect(
+        f"{portal.ws_url}/machines/console/{machine}", additional_headers=who.socket_headers
+    ) as console:
+        assert await console.recv() == b"RFB 003.008\n"
+        await console.send(b"RFB 003.008\n")
+        assert await console.recv() == b"\x01\x01"
+        await console.send(b"\x01")
+        assert await console.recv() == bytes(4)
+        await console.send(b"\x01")
+        assert len(await console.recv()) >= 24  # size, pixels, name
 
 
 def test_an_edit_of_what_is_not_there_any_more_is_refused(kim: MachineClient) -> None:
