@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -21,7 +22,9 @@ from tests.browser.machines import (
 )
 from tests.browser.site import Person
 from tests.browser.watch import PORTAL_AWAY, watch_of
+from tests.daemons.machines.test_engine_media import on_scsi
 from tests.support import tiny_iso
+from tests.support.libvirt import Serial
 
 REFUSED = r"the server responded with a status of (404|409|412|422) .*/api/vms"
 BUDGET = 250_000
@@ -126,10 +129,22 @@ def test_changes_elsewhere_show_by_themselves(page: Page, site: MachineSite, own
     expect(page.get_by_role("heading", level=1, name="Watched")).to_be_visible()
 
 
-def test_a_held_tray_is_explained_and_can_be_forced(page: Page, site: MachineSite, owner: Person) -> None:
+def test_a_held_tray_is_explained_and_can_be_forced(
+    page: Page, site: MachineSite, owner: Person, tmp_path: Path
+) -> None:
     watch_of(page.context).allow(REFUSED)
-    machine = site.machine(owner, iso_path=site.iso("waits.iso"), start=True)
-    site.until(owner, machine["id"], lambda one: one["agent"])  # it has mounted its CD
+    machine = site.machine(owner, iso_path=site.iso("waits.iso"))
+    changed = tmp_path / "machine.xml"
+    name = f"madang-{machine['id']}"
+    changed.write_text(on_scsi(site.libvirtd.virsh("dumpxml", "--inactive", "--security-info", name)))
+    site.libvirtd.virsh("define", str(changed))
+    owner.http.post(f"/api/vms/{machine['id']}/action", json={"action": "start"})
+    site.until(owner, machine["id"], lambda one: one["agent"])
+    serial = Serial(site.libvirtd, machine["id"])
+    try:
+        serial.run("mount -t iso9660 -o ro /dev/sr0 /cd")
+    finally:
+        serial.close()
     page.goto(f"/machines/{machine['id']}")
     page.get_by_test_id("eject").click()
     problem = page.get_by_test_id("media-part").get_by_test_id("problem")
