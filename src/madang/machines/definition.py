@@ -67,7 +67,7 @@ def assemble(ground: Ground) -> Parts:
         host_seconds=settings.host_seconds,
     )
     rooms = Making(fleet)
-    shelf = Shelf(backup_folder(ground.settings), settings.account or None)
+    shelf = Shelf(backup_folder(ground.settings), fleet.account or settings.account or None)
     operations.rooms = {
         **making.rooms(rooms),
         **acts.rooms(rooms, settings.shut_down_seconds),

@@ -34,15 +34,16 @@ class MachinesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         msgspec.Meta(
             max_length=64,
-            description="The Unix account of libvirt where that is not the system's and the portal is root.",
+            description="The Unix account of libvirt where that is not the system's and the portal is root. Empty: "
+            "madang-machines, which is made when there is none.",
         ),
     ] = ""
     folder: Annotated[
         str,
         msgspec.Meta(
             max_length=200,
-            description="Where hosts keep disks. Empty: /var/lib/libvirt/images/madang as root, machines in the state "
-            "folder otherwise.",
+            description="Where hosts keep disks. Empty: /var/lib/madang-machines as root, machines in the state folder "
+            "otherwise.",
         ),
     ] = ""
     iso_folders: Annotated[
@@ -171,7 +172,7 @@ def pool_folder(settings: Settings) -> Path:
     """Where disks are, in force."""
     if chosen := settings[MachinesSettings].folder:
         return Path(chosen)
-    return Path("/var/lib/libvirt/images/madang") if as_root() else settings.state_folder / "machines"
+    return Path("/var/lib/madang-machines") if as_root() else settings.state_folder / "machines"
 
 
 def iso_folders(settings: Settings) -> Sequence[Path]:
