@@ -58,8 +58,11 @@ def checked_path(path: str) -> str:
 # A machine as it is to be made.
 
 
-def domain_xml(wish: Wish) -> str:
-    """The definition of a new machine. Raises InvalidInput (wrong_path, wrong_network, wrong_definition)."""
+def domain_xml(wish: Wish, system: bool = False) -> str:
+    """The definition of a new machine; `system`: for the libvirt of the whole machine, not for one of an account.
+
+    Raises InvalidInput (wrong_path, wrong_network, wrong_definition).
+    """
     if wish.cpus < 1 or wish.memory_bytes < 1:
         raise failures.wrong_definition("A machine needs a CPU and memory.")
     domain = Element("domain", type=wish.domain_type)
@@ -69,13 +72,13 @@ def domain_xml(wish: Wish) -> str:
         _add(domain, "title", text(wish.title))
     _add(domain, "memory", str(wish.memory_bytes), unit="b")
     _add(domain, "vcpu", str(wish.cpus))
-    system = SubElement(domain, "os", {"firmware": "efi"} if wish.firmware == "uefi" else {})
-    _add(system, "type", "hvm", arch="x86_64", machine="q35")
+    platform = SubElement(domain, "os", {"firmware": "efi"} if wish.firmware == "uefi" else {})
+    _add(platform, "type", "hvm", arch="x86_64", machine="q35")
     if wish.firmware == "uefi":
-        firmware = SubElement(system, "firmware")
+        firmware = SubElement(platform, "firmware")
         SubElement(firmware, "feature", enabled="no", name="enrolled-keys")
         SubElement(firmware, "feature", enabled="no", name="secure-boot")
-        _add(system, "nvram", checked_path(f"{wish.folder}/uefi-variables.fd"))
+        _add(platform, "nvram", checked_path(f"{wish.folder}/uefi-variables.fd"))
     features = SubElement(domain, "features")
     SubElement(features, "acpi")
     SubElement(features, "apic")
@@ -86,12 +89,12 @@ def domain_xml(wish: Wish) -> str:
     SubElement(domain, "clock", offset="utc")
     for event, action in (("poweroff", "destroy"), ("reboot", "restart"), ("crash", "destroy")):
         _add(domain, f"on_{event}", action)
-    _devices(SubElement(domain, "devices"), wish)
+    _devices(SubElement(domain, "devices"), wish, system)
     _set_order(domain, wish.boot_order)
     return _written(domain)
 
 
-def _devices(devices: Element, wish: Wish) -> None:
+def _devices(devices: Element, wish: Wish, system: bool) -> None:
     SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
     for index in range(1, SPARE_PORTS + 7):  # six are taken by what follows
         SubElement(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
@@ -101,7 +104,7 @@ def _devices(devices: Element, wish: Wish) -> None:
         drive = SubElement(devices, "disk", type="file", device="cdrom")
         SubElement(drive, "driver", name="qemu", type="raw")
         if medium is not None:
-            SubElement(drive, "source", file=checked_path(medium))
+            drive.append(_medium(medium, system))
         SubElement(drive, "target", dev=target, bus="sata")
         SubElement(drive, "readonly")
     if (interface := _interface(wish.network)) is not None:
@@ -118,6 +121,14 @@ def _devices(devices: Element, wish: Wish) -> None:
     rng = SubElement(devices, "rng", model="virtio")
     _add(rng, "backend", "/dev/urandom", model="random")
     SubElement(devices, "memballoon", model="virtio")
+
+
+def _medium(path: str, system: bool) -> Element:
+    """The libvirt of the whole machine would make an ISO its own and leave it so; it only has to be able to read it."""
+    source = Element("source", file=checked_path(path))
+    if system:
+        SubElement(source, "seclabel", model="dac", relabel="no")
+    return source
 
 
 def _serial_ports(devices: Element, wish: Wish) -> None:
@@ -351,7 +362,7 @@ def drive_xml(xml: str, target: str) -> str:
     return _written(_find_drive(read(xml), target))
 
 
-def medium_xml(xml: str, target: str, path: str | None) -> str:
+def medium_xml(xml: str, target: str, path: str | None, system: bool = False) -> str:
     """A CD drive of it with this ISO in it, or empty. Raises InvalidInput (no_such_drive, wrong_path)."""
     drive = _find_drive(read(xml), target)
     if _kind(drive) != "cdrom":
@@ -361,7 +372,7 @@ def medium_xml(xml: str, target: str, path: str | None) -> str:
             drive.remove(old)
     drive.set("type", "file")
     if path is not None:
-        drive.insert(0, Element("source", file=checked_path(path)))
+        drive.insert(0, _medium(path, system))
     return _written(drive)
 
 

@@ -30,8 +30,8 @@ def definition_xml(connection: Any, uuid: str) -> str:
     return inactive_xml(find(connection, uuid))
 
 
-def define(connection: Any, wish: Wish) -> Definition:
-    xml = domain_xml.domain_xml(wish)
+def define(connection: Any, wish: Wish, system: bool) -> Definition:
+    xml = domain_xml.domain_xml(wish, system)
     # defineXML would replace it.
     for look, what in ((connection.lookupByUUIDString, wish.uuid), (connection.lookupByName, wish.name)):
         try:

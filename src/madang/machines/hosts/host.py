@@ -107,6 +107,11 @@ class Host:
         """Whether it is this machine: its files are ours to read, and it can hand over sockets."""
         return not urlsplit(self.uri).hostname
 
+    @property
+    def _is_system(self) -> bool:
+        """Whether this libvirt is the whole machine's, and runs machines as an account of its own."""
+        return urlsplit(self.uri).path.endswith("/system")
+
     async def best_domain_type(self, folder: Path) -> DomainType:
         """Of "kvm" and "qemu" the one that works: kvm only if a guest really runs with it. Takes seconds."""
         return "kvm" if await self._connection.call(probe.kvm_works, folder) else "qemu"
@@ -131,7 +136,7 @@ class Host:
         """Makes a machine that does not run. Raises Conflict (machine_exists), NotFound (disk_missing), InvalidInput
         (iso_missing, wrong_path, wrong_network, wrong_definition)."""
         await asyncio.to_thread(self._prepare, wish)
-        return await self._connection.call(domains.define, wish)
+        return await self._connection.call(domains.define, wish, self._is_system)
 
     def _prepare(self, wish: Wish) -> None:
         domain_xml.domain_xml(wish)  # nothing is made for what cannot be
@@ -203,11 +208,11 @@ class Host:
         """Puts an ISO into a drive, in place of what is in it, now and for the next start. Raises InvalidInput
         (iso_missing, no_such_drive) before anything changes, Conflict (tray_locked) when the guest holds the tray: then
         `force` opens it."""
-        await self._connection.call(media.change, uuid, target, path, force, self.is_local)
+        await self._connection.call(media.change, uuid, target, path, force, self.is_local, self._is_system)
 
     async def eject(self, uuid: str, target: str, force: bool = False) -> None:
         """Empties a drive, now and for the next start. Raises as `insert`."""
-        await self._connection.call(media.change, uuid, target, None, force, self.is_local)
+        await self._connection.call(media.change, uuid, target, None, force, self.is_local, self._is_system)
 
     # Disks.
 
@@ -231,7 +236,7 @@ class Host:
 
     async def resize(self, uuid: str, path: str, size_bytes: int) -> DiskInfo:
         """Grows a disk of the machine, also while it runs (the guest sees it at once). Raises InvalidInput
-        (shrink_refused), NotFound (disk_missing), Conflict (has_snapshots)."""
+        (shrink_refused, bad_size), NotFound (disk_missing)."""
         drive, runs = await self._connection.call(disks.find, uuid, path)
         form = drive.format or "raw"
         if not runs:
