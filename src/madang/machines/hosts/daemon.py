@@ -28,6 +28,8 @@ MOST_RUNTIME_BYTES = 22
 _LOOK_SECONDS = 0.05
 _IDLE_SECONDS = 120
 _SBIN = "/usr/sbin:/usr/bin:/sbin:/bin"
+# uvloop leaves copies of a program's own pipes open in it: a daemon that keeps them is waited for until it ends.
+_CLOSED = ("python3", "-c", "import os, sys; os.closerange(3, 4096); os.execvp(sys.argv[1], sys.argv[1:])")
 
 
 class Daemon:
@@ -86,7 +88,7 @@ class Daemon:
         await self._check_access(seconds)
         # One that hangs would go on with sockets that nobody can find any more.
         await asyncio.to_thread(self.end, signal.SIGKILL)
-        arguments = [PROGRAM, "-d", "--timeout", str(_IDLE_SECONDS), "-p", str(self._pid_file)]
+        arguments = [*_CLOSED, PROGRAM, "-d", "--timeout", str(_IDLE_SECONDS), "-p", str(self._pid_file)]
         await commands.run(arguments, timeout=seconds, environment=self.environment, account=self.account)
         deadline = time.monotonic() + seconds
         while not await self._answers(seconds):
