@@ -101,3 +101,16 @@ async def test_keys_that_do_not_exist(host: Host, libvirtd: PrivateLibvirt) -> N
             await host.send_keys(wish.uuid, keys)
         assert refused.value.code == "unknown_key"
     await host.send_keys(wish.uuid, ["KEY_LEFTCTRL", "KEY_LEFTALT", "delete"])
+
+
+async def test_a_run_that_was_put_aside_goes_on(host: Host, libvirtd: PrivateLibvirt) -> None:
+    wish = await make(host, libvirtd)
+    await host.start_machine(wish.uuid)
+    libvirtd.virsh("managedsave", wish.uuid)
+    assert (await host.look(wish.uuid)).reason == "saved"
+    await host.start_machine(wish.uuid, first="hd")
+    seen = await host.look(wish.uuid)
+    assert (seen.state, seen.definition.boot_order) == ("running", "cdrom_hd")
+    await host.force_off(wish.uuid)
+    await host.start_machine(wish.uuid, first="hd")
+    assert (await host.look(wish.uuid)).definition.boot_order == "hd"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from madang.kernel.errors import Conflict, InvalidInput, NotFound
-from madang.machines.hosts import domain_xml, failures
+from madang.machines.hosts import domain_xml, failures, new_domain
 from madang.machines.hosts.binding import libvirt
 from madang.machines.hosts.shapes import Definition, Wish
 
@@ -31,7 +31,7 @@ def definition_xml(connection: Any, uuid: str) -> str:
 
 
 def define(connection: Any, wish: Wish, system: bool) -> Definition:
-    xml = domain_xml.domain_xml(wish, system)
+    xml = new_domain.xml_of(wish, system)
     # defineXML would replace it.
     for look, what in ((connection.lookupByUUIDString, wish.uuid), (connection.lookupByName, wish.name)):
         try:

@@ -21,6 +21,7 @@ from madang.machines.hosts import (
     files,
     flatten,
     media,
+    new_domain,
     power,
     probe,
     seeing,
@@ -139,7 +140,7 @@ class Host:
         return await self._connection.call(domains.define, wish, self._is_system)
 
     def _prepare(self, wish: Wish) -> None:
-        domain_xml.domain_xml(wish)  # nothing is made for what cannot be
+        new_domain.xml_of(wish)  # nothing is made for what cannot be
         if not self.is_local:
             return
         for medium in wish.media:
@@ -173,8 +174,8 @@ class Host:
 
     async def start_machine(self, uuid: str, first: BootOrder | None = None, on_reboot: OnReboot = "restart") -> None:
         """Returns once QEMU runs. `first`: the order of this run alone; `on_reboot` "destroy": the guest's own restart
-        ends this run. Neither changes the definition. Raises Conflict (machine_running, disk_in_use), NotFound
-        (disk_missing), InvalidInput (iso_missing)."""
+        ends this run. Neither changes the definition. A run that was put aside (virsh managedsave) goes on instead.
+        Raises Conflict (machine_running, disk_in_use), NotFound (disk_missing), InvalidInput (iso_missing)."""
         await self._connection.call(power.start, uuid, first, on_reboot, clock.now(), self.is_local)
 
     async def shut_down(self, uuid: str) -> None:
@@ -245,11 +246,11 @@ class Host:
         await self._connection.call(disks.grow_live, uuid, drive.target, before, size_bytes)
         return await self._images.info(path, form)
 
-    async def attach_disk(self, uuid: str, path: str) -> str:
-        """One more disk, now (when it runs) and for the next start; libvirt's name for it. Raises NotFound
-        (disk_missing), Conflict (disk_in_use, no_free_slot)."""
-        found = await self._images.info(path, "qcow2")
-        return await self._connection.call(disks.attach, uuid, path, found.format)
+    async def attach_disk(self, uuid: str, path: str, form: str = "qcow2") -> str:
+        """One more disk, now (when it runs) and for the next start; libvirt's name for it. `form` is its format, as
+        Drive has it. Raises NotFound (disk_missing), Conflict (disk_in_use, no_free_slot)."""
+        await self._images.info(path, form)
+        return await self._connection.call(disks.attach, uuid, path, form)
 
     async def detach_disk(self, uuid: str, target: str) -> None:
         """Takes a disk away, its file stays. Raises InvalidInput (no_such_drive), Conflict (disk_held: the guest does

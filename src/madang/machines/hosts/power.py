@@ -28,6 +28,9 @@ def start(connection: Any, uuid: str, first: BootOrder | None, on_reboot: OnRebo
     definition = domain_xml.parse(xml)
     if local:
         files.check_drives(definition.drives)
+    if domain.hasManagedSaveImage():
+        domain.create()  # the run that was put aside: after another one, its memory would not fit the disk any more
+        return
     # "restart" is what every definition says unless somebody wanted it otherwise.
     run = domain_xml.with_run(xml, first, on_reboot if on_reboot != "restart" else None, began)
     try:
