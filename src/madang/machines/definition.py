@@ -16,11 +16,23 @@ from madang.kernel.events import Event
 from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings, as_root
-from madang.machines import acts, backups, boot_routes, copies_routes, iso_routes, making, snapshots, templates
+from madang.machines import (
+    acts,
+    backups,
+    boot_routes,
+    copies_routes,
+    disk_routes,
+    disks,
+    iso_routes,
+    making,
+    snapshots,
+    templates,
+)
 from madang.machines.adoption import Adoption
 from madang.machines.backups import Backups, Shelf
 from madang.machines.boot import Boot
 from madang.machines.catalogue import Catalogue
+from madang.machines.disks import Disks, DiskStore
 from madang.machines.hosts.binding import is_there
 from madang.machines.inside import Inside
 from madang.machines.journal import Journal
@@ -67,12 +79,14 @@ def assemble(ground: Ground) -> Parts:
         host_seconds=settings.host_seconds,
     )
     rooms = Making(fleet)
+    disk_store = DiskStore(ground.database)
     shelf = Shelf(backup_folder(ground.settings), fleet.account or settings.account or None)
     operations.rooms = {
         **making.rooms(rooms),
         **acts.rooms(rooms, settings.shut_down_seconds),
         **snapshots.rooms(),
         **templates.rooms(),
+        **disks.rooms(disk_store),
         **backups.rooms(shelf, settings.backups_per_machine),
     }
     machines = Machines(ground, settings, fleet, catalogue, operations, store, journal, audit)
@@ -99,6 +113,7 @@ def assemble(ground: Ground) -> Parts:
     further = [
         *boot_routes.routes(machines, boot, media),
         *iso_routes.routes(media, uploads),
+        *disk_routes.routes(machines, Disks(machines, disk_store)),
         *copies_routes.routes(
             machines,
             Snapshots(machines),

@@ -31,6 +31,12 @@
     GET    /api/vms/boot-presets                   BootPresetView[]
     POST   /api/vms/boot-presets                   NewBootPreset -> BootPresetView
     DELETE /api/vms/boot-presets/{id}              204
+    GET    /api/vms/disks                          FurtherDiskView[]: one's own, in machines or not
+    DELETE /api/vms/disks/{id}?name=...            204, one that is in no machine
+    GET    /api/vms/{uuid}/disks                   FurtherDiskView[]
+    POST   /api/vms/{uuid}/disks                   NewDisk -> MachineView
+    POST   /api/vms/{uuid}/disks/attach            AttachedDisk -> MachineView
+    POST   /api/vms/{uuid}/disks/detach            AttachedDisk -> MachineView; move: detach, then attach elsewhere
     POST   /api/vms/{uuid}/shares                  NewShare -> MachineView
     DELETE /api/vms/{uuid}/shares/{person_id}      -> MachineView
     GET    /api/vms/{uuid}/snapshots               SnapshotView[], oldest first
@@ -190,6 +196,17 @@ class NewShare(msgspec.Struct, forbid_unknown_fields=True):
 
     person: Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="Name of the other person.")]
     mode: Literal["view", "operate"] = "view"
+
+
+class NewDisk(msgspec.Struct, forbid_unknown_fields=True):
+    """1 GB is 1024 * 1024 * 1024 bytes."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    size_gb: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class AttachedDisk(msgspec.Struct, forbid_unknown_fields=True):
+    disk: Annotated[str, msgspec.Meta(max_length=20, description="Id of a further disk.")]
 
 
 class NewSnapshot(msgspec.Struct, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from madang.kernel.database import Database, retried
 from madang.kernel.errors import Conflict, LimitReached, NotFound
 from madang.machines.model import Machine, Operation, Share
 from madang.machines.rows import machine_of, row_of, row_of_operation
-from madang.machines.tables import machines, operations, shares
+from madang.machines.tables import disks, machines, operations, shares
 
 
 class Stale(Exception):
@@ -134,10 +134,11 @@ class MachineStore:
 
     @retried
     async def remove(self, machine_id: str) -> None:
-        """With its operations; silent when it is gone already."""
+        """With its operations; its further disks are in no machine then. Silent when it is gone already."""
         async with self._database.write() as connection:
             await connection.execute(delete(operations).where(operations.c.machine_id == machine_id))
             await connection.execute(delete(shares).where(shares.c.machine_id == machine_id))
+            await connection.execute(update(disks).where(disks.c.machine_id == machine_id).values(machine_id=None))
             await connection.execute(delete(machines).where(machines.c.id == machine_id))
 
 
@@ -185,7 +186,9 @@ async def _used(connection: AsyncConnection, person_id: str) -> Quota:
         machines.c.person_id == person_id
     )
     row = (await connection.execute(chosen)).one()
-    return Quota(*(int(value) for value in row))
+    further = select(func.coalesce(func.sum(disks.c.size_bytes), 0)).where(disks.c.person_id == person_id)
+    more = int((await connection.execute(further)).scalar_one())
+    return Quota(int(row[0]), int(row[1]), int(row[2]), int(row[3]) + more)
 
 
 def _size(machine: Machine) -> Quota:

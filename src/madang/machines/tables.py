@@ -63,6 +63,22 @@ shares = Table(
     Index("ix_machine_shares_person_id", "person_id"),
 )
 
+# Further disks of machines; those without a machine wait for one.
+disks = Table(
+    "machine_disks",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("person_id", String(32), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("host", String(40), nullable=False),
+    Column("path", String(4096), nullable=False),
+    Column("size_bytes", Bytes, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("machine_id", String(36)),
+    Index("ix_machine_disks_person_id", "person_id"),
+    Index("ix_machine_disks_machine_id", "machine_id"),
+)
+
 # What is meant to happen to a machine, at work or waiting, and for a while what has happened.
 operations = Table(
     "machine_operations",

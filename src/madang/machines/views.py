@@ -276,3 +276,15 @@ class StrangerView(msgspec.Struct):
     cpus: int
     memory_bytes: int
     disk_path: str | None
+
+
+class FurtherDiskView(msgspec.Struct):
+    """A disk beside the one that a machine boots from; `machine_id` None: it is in no machine."""
+
+    id: str
+    name: str
+    size: int
+    host: str
+    path: str
+    machine_id: str | None
+    created_at: str

@@ -66,6 +66,22 @@ def upgrade() -> None:
         batch_op.create_index("ix_machine_shares_person_id", ["person_id"], unique=False)
 
     op.create_table(
+        "machine_disks",
+        sa.Column("id", sa.String(length=20), nullable=False),
+        sa.Column("person_id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("host", sa.String(length=40), nullable=False),
+        sa.Column("path", sa.String(length=4096), nullable=False),
+        sa.Column("size_bytes", size, nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("machine_id", sa.String(length=36), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_machine_disks")),
+    )
+    with op.batch_alter_table("machine_disks", schema=None) as batch_op:
+        batch_op.create_index("ix_machine_disks_machine_id", ["machine_id"], unique=False)
+        batch_op.create_index("ix_machine_disks_person_id", ["person_id"], unique=False)
+
+    op.create_table(
         "machine_operations",
         sa.Column("id", sa.String(length=20), nullable=False),
         sa.Column("machine_id", sa.String(length=36), nullable=False),

@@ -165,3 +165,28 @@ def test_a_machine_of_libvirt_is_taken_over_as_it_is(
     assert park.post(f"/api/vms/strangers/{other}/adopt", json={"host": "here"}).status_code == 409
     assert kim.delete(f"/api/vms/{other}", params={"name": "legacy"}).status_code == 204
     assert Path(made["disk_path"]).exists(), "a disk that was not made for it is never removed"
+
+
+def test_a_further_disk_moves_from_machine_to_machine(
+    kim: MachineClient, lee: MachineClient, libvirtd: PrivateLibvirt
+) -> None:
+    one, other = kim.make("one")["id"], kim.make("other")["id"]
+    kim.change(one, "disks", name="data", size_gb=1)
+    (disk,) = kim.get(f"/api/vms/{one}/disks").json()
+    assert (disk["name"], disk["machine_id"]) == ("data", one) and Path(disk["path"]).exists()
+    assert disk["path"] in libvirtd.virsh("dumpxml", one) and kim.machine(one)["suggestions"][0]["code"] == "insert_iso"
+    kim.refused(other, "disks/attach", 409, "disk_in_use", disk=disk["id"])
+    assert kim.delete(f"/api/vms/disks/{disk['id']}", params={"name": "data"}).json()["code"] == "disk_in_use"
+    kim.change(one, "disks/detach", disk=disk["id"])
+    assert disk["path"] not in libvirtd.virsh("dumpxml", one)
+    kim.change(other, "disks/attach", disk=disk["id"])
+    assert disk["path"] in libvirtd.virsh("dumpxml", other)
+    mine = lee.make()["id"]
+    lee.refused(mine, "disks/attach", 404, "disk_not_found", disk=disk["id"])
+    assert kim.delete(f"/api/vms/{other}", params={"name": "other"}).status_code == 204
+    (left,) = kim.get("/api/vms/disks").json()
+    assert left["machine_id"] is None and Path(left["path"]).exists()
+    assert lee.delete(f"/api/vms/disks/{disk['id']}", params={"name": "data"}).status_code == 404
+    assert kim.delete(f"/api/vms/disks/{disk['id']}", params={"name": "no"}).json()["code"] == "name_differs"
+    assert kim.delete(f"/api/vms/disks/{disk['id']}", params={"name": "data"}).status_code == 204
+    assert not Path(disk["path"]).exists() and kim.get("/api/vms/disks").json() == []
