@@ -133,6 +133,25 @@ async def test_a_backup_that_is_cancelled_leaves_nothing(host: Host, libvirtd: P
         assert len(await host.backup(wish.uuid, folder, nothing)) == 1
 
 
+async def test_a_copy_that_is_cancelled_leaves_nothing(host: Host, libvirtd: PrivateLibvirt) -> None:
+    source, old = str(libvirtd.pool / "source.qcow2"), libvirtd.pool / "copies" / "old.qcow2"
+    await host.create_disk(source, DISK)
+    write(source, 100 * MB)
+    await host.create_disk(str(old), DISK)
+    before = old.read_bytes()
+    for copy in (
+        lambda told: host.clone_disk(source, str(old.with_name("new.qcow2")), False, told),
+        lambda told: host.restore_disk(source, str(old), told),
+    ):
+        told = Told()
+        work = asyncio.create_task(copy(told))
+        await told.begun.wait()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert list(old.parent.iterdir()) == [old] and old.read_bytes() == before
+
+
 async def test_libvirtd_is_killed_during_a_backup(host: Host, libvirtd: PrivateLibvirt) -> None:
     wish = await make(host, libvirtd, boot_order="cdrom")
     write(wish.disk_path, 100 * MB)
