@@ -16,6 +16,7 @@ from madang.machines.making import Making, started
 from madang.machines.model import Installation, Machine, State
 from madang.machines.operations import Outcome, Room, Work
 from madang.machines.rules import followed, media_of
+from madang.machines.snapshots import take_snapshot
 
 POLL_SECONDS = 0.25
 OFF = ("shut_off", "crashed")
@@ -133,6 +134,11 @@ class Acts:
             await self._eject(work)
         if order is not None:
             await work.host.set_boot_order(work.machine.id, order)
+        if title := work.given.get("snapshot"):
+            complete = msgspec.structs.replace(
+                work.machine, installation=Installation.INSTALLED, installed_at=clock.now()
+            )
+            await take_snapshot(work, complete, f"s{work.operation.id}", str(title))
 
         def changes(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
             made: dict[str, Any] = {"installation": Installation.INSTALLED, "installed_at": clock.now(), "sign": None}

@@ -67,13 +67,16 @@ class Boot:
     # Installation.
 
     async def complete(
-        self, visitor: Visitor, machine_id: str, *, eject: bool, order: BootOrder | None
+        self, visitor: Visitor, machine_id: str, *, eject: bool, order: BootOrder | None, snapshot: str = ""
     ) -> tuple[Machine, bool]:
-        """Its system is installed. Order and media stay as they are unless they are to change."""
+        """Its system is installed. Order and media stay as they are unless they are to change. A snapshot of this title
+        is taken of it then."""
         machine = await self._machines.operated(visitor, machine_id)
-        if not eject and order is None:
+        if not eject and order is None and not snapshot:
             return await self.installation(visitor, machine_id, Installation.INSTALLED), True
-        return await self._machines.act(visitor, machine, "complete", {"eject": eject, "boot_order": order})
+        title = checked_text("snapshot", snapshot, NAME_LONGEST) if snapshot else None
+        given = {"eject": eject, "boot_order": order, "snapshot": title}
+        return await self._machines.act(visitor, machine, "complete", given)
 
     async def installation(self, visitor: Visitor, machine_id: str, status: Installation) -> Machine:
         """Tell by hand how far it is; nothing else changes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import msgspec
 from madang.identity.audit import Audit
 from madang.identity.model import Person, Visitor, checked_text
 from madang.kernel import clock
-from madang.kernel.errors import Conflict, Forbidden, InvalidInput, MadangError, NotFound, Unavailable
+from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, MadangError, NotFound, Unavailable
 from madang.kernel.ground import Ground
 from madang.kernel.settings import SiteSettings
 from madang.machines.catalogue import Catalogue
@@ -304,7 +305,8 @@ class Machines:
         changed = await self.edit(machine, etag, **changes)
         await self._record(visitor, "describe", machine, ", ".join(changes))
         if "name" in changes and machine.state not in (State.CREATING, State.FAILED):
-            await self.operations.add(self.operations.draft(changed, "title", visitor.person.name))
+            with contextlib.suppress(LimitReached):  # too much waits already: libvirt's own tools show the old name
+                await self.operations.add(self.operations.draft(changed, "title", visitor.person.name))
         return changed
 
     # What every change goes through.

@@ -169,6 +169,7 @@ class Completion(msgspec.Struct, forbid_unknown_fields=True):
 
     eject: bool = False
     boot_order: BootOrder | None = None
+    snapshot: Annotated[str, msgspec.Meta(max_length=80, description="Title of a snapshot to take; empty: none.")] = ""
 
 
 class InstallationChange(msgspec.Struct, forbid_unknown_fields=True):

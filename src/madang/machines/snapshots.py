@@ -51,14 +51,19 @@ def rooms() -> dict[str, Room]:
 
 
 async def _take(work: Work) -> Outcome:
-    name, machine = str(work.given["name"]), work.machine
-    known = Known(str(work.given["title"]), machine.installation, machine.installing_from, machine.installed_at)
+    name = str(work.given["name"])
+    await take_snapshot(work, work.machine, name, str(work.given["title"]))
+    return Outcome(result={"name": name})
+
+
+async def take_snapshot(work: Work, machine: Machine, name: str, title: str) -> None:
+    """With what is known of it; one that was begun before is not taken again."""
+    known = Known(title, machine.installation, machine.installing_from, machine.installed_at)
     try:
         await work.host.snapshot_take(machine.id, name, msgspec.json.encode(known).decode())
     except Conflict as error:
         if not work.again or error.code != "snapshot_exists":
             raise
-    return Outcome(result={"name": name})
 
 
 async def _revert(work: Work) -> Outcome:

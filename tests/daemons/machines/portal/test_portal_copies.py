@@ -19,7 +19,13 @@ def installed(kim: MachineClient, tiny: Path) -> str:
     kim.act(machine, "start")
     kim.wait(machine, lambda one: one["current_boot_device"] == "hd")
     kim.wait(machine, lambda one: one["agent"])
-    kim.change(machine, "complete-installation", eject=True, boot_order="hd")
+    kim.post(f"/api/vms/{machine}/complete-installation", json={"eject": True, "boot_order": "hd", "snapshot": "New"})
+    done = kim.wait(machine, lambda one: not one["operation"])
+    assert (done["installation_status"], done["boot_order"], media(done)) == ("Installed", "hd", [None, None])
+    (taken,) = kim.get(f"/api/vms/{machine}/snapshots").json()
+    assert taken["title"] == "New"
+    kim.delete(f"/api/vms/{machine}/snapshots/{taken['name']}")
+    kim.wait(machine, lambda one: not one["operation"])
     return machine
 
 
