@@ -30,6 +30,9 @@ def scene(accounts: None) -> Iterator[Scene]:
         tiny.unlink()
         site.person(NEW, "정도윤")
         owner = site.boss
+        # The newest one is shown first.
+        site.machine(owner, name="실습용 서버", iso_path=site.iso("rocky-9.4-minimal.iso"), boot_order="hd_cdrom")
+        site.machine(owner, name="Rescue", boot_order="cdrom")
         wish = {"disk_bytes": 20 * 1024 * MB, "start": True}
         web = site.machine(
             owner, name="Web server", notes="nginx for the group. 사용자는 admin입니다.", **wish,
@@ -38,8 +41,6 @@ def scene(accounts: None) -> Iterator[Scene]:
         site.until(owner, web["id"], lambda one: one["current_boot_device"] == "hd" and one["agent"])
         owner.http.post(f"/api/vms/{web['id']}/installation-status", json={"installation_status": "Installed"})
         owner.http.post(f"/api/vms/{web['id']}/boot-order", json={"boot_order": "hd"})
-        site.machine(owner, name="실습용 서버", iso_path=site.iso("rocky-9.4-minimal.iso"), boot_order="hd_cdrom")
-        site.machine(owner, name="Rescue", boot_order="cdrom")
         yield site, owner, web["id"]
         site.delete_machines(owner)
 
@@ -48,7 +49,7 @@ def scene(accounts: None) -> Iterator[Scene]:
 @pytest.mark.parametrize("size", [DESK, PHONE_SIZE], ids=["desk", "phone"])
 def test_pictures(chromium: Browser, scene: Scene, theme: str, language: str, size: dict[str, int]) -> None:
     site, owner, web = scene
-    phone = {"is_mobile": True, "has_touch": True} if size is PHONE_SIZE else {}
+    phone: dict[str, Any] = {"is_mobile": True, "has_touch": True} if size is PHONE_SIZE else {}
     settings: dict[str, Any] = {
         "base_url": site.url, "viewport": size, "color_scheme": theme, "locale": LOCALES[language],
         "timezone_id": "Asia/Seoul", "reduced_motion": "reduce",

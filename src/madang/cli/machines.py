@@ -268,6 +268,130 @@ def operations(which: Which) -> None:
     out.print(table)
 
 
+@app.command()
+def strangers() -> None:
+    """List machines that libvirt has and nobody here (operators)."""
+    with PortalClient() as client:
+        found = client.get("/api/vms/strangers")
+    table = Table("id", "name", "host", "state", "CPUs", "memory", "disk")
+    for one in found:
+        memory, disk = shown(one["memory_bytes"]), one["disk_path"] or ""
+        table.add_row(*map(Text, (one["id"], one["name"], one["host"], one["state"], str(one["cpus"]), memory, disk)))
+    out.print(table)
+
+
+@app.command()
+def adopt(
+    which: Annotated[str, typer.Argument(help="Name or id, as `madang machines strangers` shows it.")],
+    to: Annotated[str, typer.Option(help="Name of the person whose it will be; default: one's own.")] = "",
+    name: Annotated[str, typer.Option(help="What to call it; default: as it is called.")] = "",
+) -> None:
+    """Take a machine of libvirt over as it is (operators)."""
+    with PortalClient() as client:
+        found = [one for one in client.get("/api/vms/strangers") if which in (one["name"], one["id"])]
+        if len(found) != 1:
+            raise NotFound(f"{len(found)} machines are called {which!r}.", hint="madang machines strangers")
+        wish = {"host": found[0]["host"], "person": to, "name": name}
+        taken = client.post(f"/api/vms/strangers/{found[0]['id']}/adopt", json=wish)
+        out.print(f"{escape(taken['name'])} belongs to {taken['owner']['name']} now.")
+
+
+@app.command()
+def snapshot(which: Which, title: Annotated[str, typer.Argument(help="What to call it.")]) -> None:
+    """Keep a machine as it is now."""
+    with PortalClient() as client:
+        machine = _find(client, which)
+        _waited(client, client.post(f"/api/vms/{machine['id']}/snapshots", json={"title": title}))
+        out.print("Taken.")
+
+
+@app.command()
+def snapshots(which: Which) -> None:
+    """List a machine's snapshots."""
+    with PortalClient() as client:
+        found = client.get(f"/api/vms/{_find(client, which)['id']}/snapshots")
+    table = Table("id", "title", "taken", "machine was", "now")
+    for one in found:
+        row = (one["name"], one["title"], one["created_at"], one["state"], "*" if one["current"] else "")
+        table.add_row(*map(Text, row))
+    out.print(table)
+
+
+@app.command()
+def revert(which: Which, taken: Annotated[str, typer.Argument(help="Id of a snapshot.")]) -> None:
+    """Make a machine what it was; what came since is lost."""
+    with PortalClient() as client:
+        machine = _find(client, which)
+        done = _waited(client, client.post(f"/api/vms/{machine['id']}/snapshots/{taken}/revert"))
+        out.print(f"{escape(done['name'])} is as it was, and {done['state']}.")
+
+
+@app.command()
+def template(
+    which: Which, off: Annotated[bool, typer.Option("--off", help="Make it a machine again.")] = False
+) -> None:
+    """Make a machine a template, of which others are made."""
+    with PortalClient() as client:
+        machine = _find(client, which)
+        done = client.post(f"/api/vms/{machine['id']}/template", json={"template": not off})
+        out.print(f"{escape(done['name'])} is a {'template' if done['template'] else 'machine'}.")
+
+
+@app.command()
+def clone(
+    which: Which,
+    name: Annotated[str, typer.Argument(help="What to call the new one.")],
+    linked: Annotated[bool, typer.Option("--linked", help="Keep only the difference to the template's disk.")] = False,
+) -> None:
+    """Make a machine of a template."""
+    with PortalClient() as client:
+        wish = {"name": name, "linked": linked}
+        made = _waited(client, client.post(f"/api/vms/{_find(client, which)['id']}/clone", json=wish))
+        out.print(f"Machine {made['id']} is {made['state']}.")
+
+
+@app.command()
+def backup(which: Which) -> None:
+    """Back a machine up, also while it runs."""
+    with PortalClient() as client:
+        machine = _find(client, which)
+        _waited(client, client.post(f"/api/vms/{machine['id']}/backups"))
+        newest = client.get(f"/api/vms/{machine['id']}/backups")[0]
+        out.print(f"Backup {newest['id']} has {shown(newest['size'])}.")
+
+
+@app.command()
+def backups(
+    which: Annotated[str, typer.Argument(help="Name or id of a machine; none: all of one's own.")] = "",
+) -> None:
+    """List backups, also of machines that are gone."""
+    with PortalClient() as client:
+        path = f"/api/vms/{_find(client, which)['id']}/backups" if which else "/api/vms/backups"
+        found = client.get(path)
+    table = Table("id", "of", "made", "size", "verified")
+    for one in found:
+        row = (one["id"], one["machine_name"], one["created_at"], shown(one["size"]), one["verified_at"] or "")
+        table.add_row(*map(Text, row))
+    out.print(table)
+
+
+@app.command()
+def restore(
+    backup_id: Annotated[str, typer.Argument(help="Id of a backup, as `madang machines backups` shows it.")],
+    name: Annotated[str, typer.Option("--new", help="Into a new machine of this name.")] = "",
+) -> None:
+    """Put a backup over its machine, or into a new one."""
+    with PortalClient() as client:
+        if name:
+            done = _waited(client, client.post(f"/api/vms/backups/{backup_id}/new", json={"name": name}))
+        else:
+            of = [one["machine_id"] for one in client.get("/api/vms/backups") if one["id"] == backup_id]
+            if not of:
+                raise NotFound(f"There is no backup {backup_id!r} of yours.", hint="madang machines backups")
+            done = _waited(client, client.post(f"/api/vms/{of[0]}/backups/{backup_id}/restore"))
+        out.print(f"{escape(done['name'])} is restored, and {done['state']}.")
+
+
 def _find(client: PortalClient, which: str) -> dict[str, Any]:
     """One's own machine of this name or id, or anybody's of this id for operators. Raises NotFound, InvalidInput."""
     named = [one for one in client.get("/api/vms") if which in (one["name"], one["id"])]

@@ -16,6 +16,7 @@ from madang.machines.making import Making, started
 from madang.machines.model import Installation, Machine, State
 from madang.machines.operations import Outcome, Room, Work
 from madang.machines.rules import followed, media_of
+from madang.machines.snapshots import take_snapshot
 
 POLL_SECONDS = 0.25
 OFF = ("shut_off", "crashed")
@@ -30,11 +31,11 @@ def rooms(making: Making, shut_down_seconds: float) -> dict[str, Room]:
         "pause": Room(acts.pause),
         "resume": Room(acts.resume),
         "restart": Room(acts.restart, can_cancel=True),
-        "boot_order": Room(acts.boot_order),
-        "insert": Room(acts.insert),
-        "eject": Room(acts.eject),
-        "complete": Room(acts.complete),
-        "resize": Room(acts.resize),
+        "boot_order": Room(acts.boot_order, edits=True),
+        "insert": Room(acts.insert, edits=True),
+        "eject": Room(acts.eject, edits=True),
+        "complete": Room(acts.complete, edits=True),
+        "resize": Room(acts.resize, edits=True),
         "grow_inside": Room(acts.grow_inside),
     }
 
@@ -133,10 +134,14 @@ class Acts:
             await self._eject(work)
         if order is not None:
             await work.host.set_boot_order(work.machine.id, order)
+        if title := work.given.get("snapshot"):
+            complete = msgspec.structs.replace(
+                work.machine, installation=Installation.INSTALLED, installed_at=clock.now()
+            )
+            await take_snapshot(work, complete, f"s{work.operation.id}", str(title))
 
         def changes(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
-            made: dict[str, Any] = {"edition": machine.edition + 1}
-            made |= {"installation": Installation.INSTALLED, "installed_at": clock.now(), "sign": None}
+            made: dict[str, Any] = {"installation": Installation.INSTALLED, "installed_at": clock.now(), "sign": None}
             made |= _with_media(machine, seen) if eject else {}
             return made | (_ordered(order)(machine, seen) if order is not None else {})
 
@@ -164,7 +169,6 @@ class Acts:
                 "disk_bytes": disk.virtual_bytes,
                 "grew_at": machine.grew_at if empty else clock.now(),
                 "dismissed": dismissed,
-                "edition": machine.edition + 1,
             }
 
         return Outcome(changes, {"size": disk.virtual_bytes})
@@ -187,8 +191,8 @@ def _seen(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
 def _ordered(order: BootOrder) -> Any:
     """What a new order makes of the record: what was for one start alone is not wanted any more."""
 
-    def changes(machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
-        return {"boot_order": order, "next_boot": None, "next_boot_why": None, "edition": machine.edition + 1}
+    def changes(_machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
+        return {"boot_order": order, "next_boot": None, "next_boot_why": None}
 
     return changes
 
@@ -196,7 +200,7 @@ def _ordered(order: BootOrder) -> Any:
 def _with_media(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
     if seen is None:
         return {}
-    changes: dict[str, Any] = {"media": media_of(seen, live=False), "edition": machine.edition + 1}
+    changes: dict[str, Any] = {"media": media_of(seen, live=False)}
     if machine.run is not None and seen.state not in OFF:
         changes["run"] = msgspec.structs.replace(machine.run, media=media_of(seen, live=True))
     return changes

@@ -40,18 +40,18 @@ class Boot:
         self, visitor: Visitor, machine_id: str, order: BootOrder, *, now: bool, etag: str | None
     ) -> tuple[Machine, bool]:
         """Keep another order; `now` restarts a machine that runs. Raises StaleEdit, NotFound."""
-        machine = await self._machines.managed(visitor, machine_id)
+        machine = await self._machines.operated(visitor, machine_id)
         return await self._machines.act(visitor, machine, "boot_order", {"boot_order": order, "now": now}, etag)
 
     async def apply(self, visitor: Visitor, machine_id: str, etag: str | None) -> tuple[Machine, bool]:
         """Restart it, so that it has what is pending. Raises Conflict (nothing_pending)."""
-        machine = await self._machines.managed(visitor, machine_id)
+        machine = await self._machines.operated(visitor, machine_id)
         _refuse_without_pending(machine)
         return await self._machines.act(visitor, machine, "restart", etag=etag)
 
     async def discard(self, visitor: Visitor, machine_id: str, etag: str | None) -> tuple[Machine, bool]:
         """Keep the order that was kept when its run began. Raises Conflict (nothing_pending)."""
-        machine = await self._machines.managed(visitor, machine_id)
+        machine = await self._machines.operated(visitor, machine_id)
         _refuse_without_pending(machine)
         assert machine.run is not None
         if machine.run.kept is None:
@@ -60,24 +60,27 @@ class Boot:
 
     async def once(self, visitor: Visitor, machine_id: str, order: BootOrder | None, etag: str | None) -> Machine:
         """The order that the next start alone takes; None: the kept one. Raises StaleEdit."""
-        machine = await self._machines.managed(visitor, machine_id)
+        machine = await self._machines.operated(visitor, machine_id)
         why = "asked" if order is not None else None
         return await self._machines.edit(machine, etag, next_boot=order, next_boot_why=why)
 
     # Installation.
 
     async def complete(
-        self, visitor: Visitor, machine_id: str, *, eject: bool, order: BootOrder | None
+        self, visitor: Visitor, machine_id: str, *, eject: bool, order: BootOrder | None, snapshot: str = ""
     ) -> tuple[Machine, bool]:
-        """Its system is installed. Order and media stay as they are unless they are to change."""
-        machine = await self._machines.managed(visitor, machine_id)
-        if not eject and order is None:
+        """Its system is installed. Order and media stay as they are unless they are to change. A snapshot of this title
+        is taken of it then."""
+        machine = await self._machines.operated(visitor, machine_id)
+        if not eject and order is None and not snapshot:
             return await self.installation(visitor, machine_id, Installation.INSTALLED), True
-        return await self._machines.act(visitor, machine, "complete", {"eject": eject, "boot_order": order})
+        title = checked_text("snapshot", snapshot, NAME_LONGEST) if snapshot else None
+        given = {"eject": eject, "boot_order": order, "snapshot": title}
+        return await self._machines.act(visitor, machine, "complete", given)
 
     async def installation(self, visitor: Visitor, machine_id: str, status: Installation) -> Machine:
         """Tell by hand how far it is; nothing else changes."""
-        machine = await self._machines.managed(visitor, machine_id)
+        machine = await self._machines.operated(visitor, machine_id)
         installed_at = (machine.installed_at or clock.now()) if status is Installation.INSTALLED else None
         return await self._machines.edit(
             machine, None, installation=status, installed_at=installed_at, sign=None, dismissed=()
@@ -85,7 +88,7 @@ class Boot:
 
     async def dismiss(self, visitor: Visitor, machine_id: str, code: str) -> Machine:
         """Do not show a suggestion any more. Raises NotFound, Conflict (suggestion_stays)."""
-        machine = await self._machines.managed(visitor, machine_id)
+        machine = await self._machines.operated(visitor, machine_id)
         if code not in [one.code for one in suggestions(machine)]:
             raise NotFound("There is no such suggestion now.", code="suggestion_not_found")
         if code in STAY:

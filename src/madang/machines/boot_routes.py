@@ -188,7 +188,9 @@ def _installation(machines: Machines, boot: Boot, answers: Answers) -> Sequence[
         responses=CHANGES,
     )
     async def complete(visitor: Visitor, machine_id: MachineId, data: Completion) -> Response[MachineView]:
-        return await answers.of(await boot.complete(visitor, machine_id, eject=data.eject, order=data.boot_order))
+        return await answers.of(
+            await boot.complete(visitor, machine_id, eject=data.eject, order=data.boot_order, snapshot=data.snapshot)
+        )
 
     @get(
         "/vms/{machine_id:str}/installation-status",

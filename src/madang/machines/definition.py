@@ -9,15 +9,30 @@ from importlib import resources
 import msgspec
 
 from madang.identity.audit import Audit
+from madang.identity.service import People
 from madang.identity.settings import IdentitySettings
 from madang.identity.sign_on import SignOn
 from madang.kernel.events import Event
 from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings, as_root
-from madang.machines import acts, boot_routes, iso_routes, making
+from madang.machines import (
+    acts,
+    backups,
+    boot_routes,
+    copies_routes,
+    disk_routes,
+    disks,
+    iso_routes,
+    making,
+    snapshots,
+    templates,
+)
+from madang.machines.adoption import Adoption
+from madang.machines.backups import Backups, Shelf
 from madang.machines.boot import Boot
 from madang.machines.catalogue import Catalogue
+from madang.machines.disks import Disks, DiskStore
 from madang.machines.hosts.binding import is_there
 from madang.machines.inside import Inside
 from madang.machines.journal import Journal
@@ -28,10 +43,12 @@ from madang.machines.offers import Offers
 from madang.machines.operations import Operations
 from madang.machines.routes import router
 from madang.machines.service import Machines
-from madang.machines.settings import MachinesSettings, claims, iso_folders
+from madang.machines.settings import MachinesSettings, backup_folder, claims, iso_folders
+from madang.machines.snapshots import Snapshots
 from madang.machines.sockets import NO_LONGER_ALLOWED, Doors
 from madang.machines.store import MachineStore
 from madang.machines.supervisor import Supervisor
+from madang.machines.templates import Templates
 from madang.machines.uploads import Uploads
 
 
@@ -62,7 +79,16 @@ def assemble(ground: Ground) -> Parts:
         host_seconds=settings.host_seconds,
     )
     rooms = Making(fleet)
-    operations.rooms = {**making.rooms(rooms), **acts.rooms(rooms, settings.shut_down_seconds)}
+    disk_store = DiskStore(ground.database)
+    shelf = Shelf(backup_folder(ground.settings), fleet.account or settings.account or None)
+    operations.rooms = {
+        **making.rooms(rooms),
+        **acts.rooms(rooms, settings.shut_down_seconds),
+        **snapshots.rooms(),
+        **templates.rooms(),
+        **disks.rooms(disk_store),
+        **backups.rooms(shelf, settings.backups_per_machine),
+    }
     machines = Machines(ground, settings, fleet, catalogue, operations, store, journal, audit)
     uploads = Uploads(
         ground.database,
@@ -83,9 +109,21 @@ def assemble(ground: Ground) -> Parts:
         await operations.stop()
         await supervisor.stop()
 
-    further = [*boot_routes.routes(machines, boot, media), *iso_routes.routes(media, uploads)]
+    copies, people = Templates(machines), People(ground)
+    further = [
+        *boot_routes.routes(machines, boot, media),
+        *iso_routes.routes(media, uploads),
+        *disk_routes.routes(machines, Disks(machines, disk_store)),
+        *copies_routes.routes(
+            machines,
+            Snapshots(machines),
+            copies,
+            Backups(machines, copies, shelf),
+            Adoption(machines, people),
+        ),
+    ]
     return Parts(
-        routes=[router(machines, inside, offers, sign_on, further)],
+        routes=[router(machines, people, inside, offers, sign_on, further)],
         sockets={"/machines/console/": doors.console, "/machines/serial/": doors.serial},
         loops=[
             supervisor.loop,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from madang.kernel.errors import InvalidInput, MadangError, SiteError, Unavailable
 from madang.kernel.log import logger
-from madang.machines.hosts.daemon import Daemon
 from madang.machines.hosts.host import Host
 from madang.machines.hosts.shapes import Change, DomainType, Pool, Wish
 from madang.machines.model import Machine
+from madang.machines.own_libvirt import OwnLibvirt
 
 log = logger("machines")
 KEEP_SECONDS = 2.0
@@ -27,14 +28,15 @@ class Fleet:
         pool_folder: Path,
         domain_type: str,
         keep_free_bytes: int,
-        daemon: Daemon | None = None,
+        own: OwnLibvirt | None = None,
     ) -> None:
-        """`daemon`: what has to run before these hosts answer; it is started when somebody needs them."""
+        """`own`: what has to run before these hosts answer; it is started when somebody needs them."""
         self.hosts = hosts
         self.pool_folder = pool_folder
         self._domain_type = domain_type
         self._keep_free_bytes = keep_free_bytes
-        self._daemon = daemon
+        self.account = own.account if own else None
+        self._own = own
         self._keeping: asyncio.Task[None] | None = None
         self._answered = asyncio.Event()
         self._probed: dict[str, asyncio.Task[DomainType]] = {}
@@ -44,10 +46,13 @@ class Fleet:
         for host in self.hosts.values():
             host.on_change = lambda change, host=host: changed(host, change)  # type: ignore[misc]
             host.on_connection = lambda there, host=host: connected(host, there)  # type: ignore[misc]
-        if self._daemon is None:
+        if self._own is None:
             await self._connect()
 
     async def _connect(self) -> None:
+        if self._own is None and any(host.is_local for host in self.hosts.values()):
+            with contextlib.suppress(OSError):  # which is said when a machine is to be made
+                await asyncio.to_thread(self.pool_folder.mkdir, 0o711, parents=True, exist_ok=True)
         await asyncio.gather(*(host.start() for host in self.hosts.values()))
 
     async def stop(self) -> None:
@@ -58,8 +63,8 @@ class Fleet:
 
     def need(self) -> None:
         """Somebody needs the hosts: where our own libvirt is one, it runs from now on."""
-        if self._daemon is not None and self._keeping is None:
-            self._keeping = asyncio.create_task(self._keep(self._daemon), name="libvirt daemon")
+        if self._own is not None and self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep(self._own), name="own libvirt")
 
     async def ready(self) -> None:
         """Returns once each host was tried since it is needed."""
@@ -67,20 +72,28 @@ class Fleet:
         if self._keeping is not None:
             await self._answered.wait()
 
-    async def _keep(self, daemon: Daemon) -> None:
+    async def _keep(self, own: OwnLibvirt) -> None:
         """Start our libvirt, and again whenever it is gone."""
-        begun = False
+        begun, said = False, ""
         while True:
             if not begun or not all(host.connected for host in self.hosts.values()):
                 try:
-                    await daemon.start()
+                    await own.start()
                 except MadangError as error:
-                    log.warning("libvirt cannot be started", code=error.code, detail=error.detail)
+                    if own.problem != said:
+                        log.warning("libvirt cannot be started", code=error.code, detail=error.detail)
+                said = own.problem
                 if not begun:
                     begun = True
                     await self._connect()
                 self._answered.set()
             await asyncio.sleep(KEEP_SECONDS)
+
+    def problem_of(self, host: Host) -> str:
+        """Why a host does not answer; empty while it does."""
+        if host.connected:
+            return ""
+        return (self._own.problem if self._own else "") or host.problem
 
     def host_of(self, machine: Machine) -> Host:
         """Raises Unavailable for a machine whose host the settings name no more."""
@@ -109,7 +122,7 @@ class Fleet:
             if (pool := await pool_of(host)) is not None:
                 rooms.append((pool.free_bytes, host, pool))
         if not rooms:
-            problems = "; ".join(host.problem for host in self.hosts.values() if host.problem)
+            problems = "; ".join(filter(None, map(self.problem_of, self.hosts.values())))
             raise Unavailable(
                 problems or "No host of machines answers.", code="host_unreachable", hint="Try again in a moment."
             )
@@ -185,6 +198,6 @@ async def pool_of(host: Host) -> Pool | None:
         return None
     try:
         return await host.pool()
-    except MadangError as error:
-        log.warning("a pool cannot be looked at", host=host.name, code=error.code, detail=error.detail)
+    except (MadangError, OSError) as error:
+        log.warning("a pool cannot be looked at", host=host.name, detail=str(error))
         return None

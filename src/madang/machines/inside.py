@@ -90,11 +90,11 @@ class Inside:
         machine = await self._machines.managed(visitor, machine_id)
         return await self._machines.act(visitor, machine, "grow_inside")
 
-    # Screen: for its owner alone.
+    # Screen: for its owner, and with whom that shares it.
 
     async def press(self, visitor: Visitor, machine_id: str, keys: Sequence[str]) -> None:
         """Press these keys together. Raises InvalidInput (unknown_key), Conflict (machine_not_running)."""
-        machine = await self._machines.get(visitor, machine_id)
+        machine = await self._machines.used_by(visitor, machine_id)
         if unknown := [key for key in keys if key not in KEYS]:
             raise InvalidInput(
                 f"There is no key {unknown[0]!r}.", code="unknown_key", hint=f"Keys: {', '.join(KEYS)}.",
@@ -104,7 +104,7 @@ class Inside:
 
     async def screenshot(self, visitor: Visitor, machine_id: str) -> Picture:
         """What its screen shows, not older than a few seconds, as PNG. Raises Conflict (machine_not_running)."""
-        machine = await self._machines.get(visitor, machine_id)
+        machine = await self._machines.used_by(visitor, machine_id, looks=True)
         if machine.run is None:
             self._pictures.pop(machine.id, None)
             raise Conflict("It does not run.", code="machine_not_running", hint="Start it first.")

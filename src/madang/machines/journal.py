@@ -50,10 +50,13 @@ class Journal:
             return [operation_of(row) for row in (await connection.execute(chosen)).mappings()]
 
     @retried
-    async def add(self, operation: Operation, holder: str, etag: str | None = None) -> Operation:
+    async def add(
+        self, operation: Operation, holder: str, etag: str | None = None, *, edits: bool = False
+    ) -> Operation:
         """Store one; it is the holder's at once where nothing else is at work on the machine, and waits otherwise.
 
-        Raises StaleEdit, NotFound, LimitReached (too many wait).
+        `edits`: whoever saw the machine before has seen an old one. Raises StaleEdit, NotFound, LimitReached (too many
+        wait).
         """
         async with self._database.write() as connection:
             machine = await checked(connection, operation.machine_id, etag)
@@ -71,7 +74,7 @@ class Journal:
                 )
             await connection.execute(insert(operations).values(**row_of_operation(operation)))
             # Whoever looked at the machine before does not take for somebody else's doing what this is about to do.
-            await write(connection, machine, {})
+            await write(connection, machine, {"edition": machine.edition + 1} if edits else {})
         return operation
 
     @retried

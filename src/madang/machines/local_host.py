@@ -1,22 +1,20 @@
 """The hosts as the settings name them; without any, this machine's own libvirt.
 
-That is the system's where we may use it, and else one of our own: a libvirtd for one account, which the portal starts
-once somebody needs it.
+That is the system's where we may use it, and else one of our own.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from madang.kernel.ground import Ground
-from madang.kernel.settings import Settings, as_root
+from madang.kernel.settings import Settings
 from madang.machines.fleet import Fleet
-from madang.machines.hosts.daemon import MOST_RUNTIME_BYTES, Daemon
 from madang.machines.hosts.host import Host
+from madang.machines.own_libvirt import OwnLibvirt
 from madang.machines.settings import MachinesSettings, pool_folder
 
 SYSTEM_SOCKET = Path("/run/libvirt/libvirt-sock")
@@ -27,18 +25,18 @@ SEARCHED = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def fleet_of(ground: Ground) -> Fleet:
-    settings = ground.settings[MachinesSettings]
+    settings, folder = ground.settings[MachinesSettings], pool_folder(ground.settings)
+    account, own = settings.account or None, None
     named = dict(_split(host) for host in settings.hosts)
-    daemon = None
-    if not named and not _system_runs():
-        daemon = Daemon(ground.state_folder / "libvirt", _runtime(ground.state_folder), settings.account or None)
-        named = {LOCAL_NAME: daemon.uri}
-    folder = pool_folder(ground.settings)
+    if not named and _system_runs():
+        named = {LOCAL_NAME: SYSTEM_URI}
+    elif not named:
+        own = OwnLibvirt(folder, ground.state_folder, account)
+        account, named = own.account, {LOCAL_NAME: own.uri}
     hosts = {
-        name: Host(name, uri, folder, account=settings.account or None if _is_session(uri) else None)
-        for name, uri in (named or {LOCAL_NAME: SYSTEM_URI}).items()
+        name: Host(name, uri, folder, account=account if _is_session(uri) else None) for name, uri in named.items()
     }
-    return Fleet(hosts, folder, settings.domain_type, settings.keep_free_bytes, daemon)
+    return Fleet(hosts, folder, settings.domain_type, settings.keep_free_bytes, own)
 
 
 def _split(host: str) -> tuple[str, str]:
@@ -52,14 +50,6 @@ def _system_runs() -> bool:
 
 def _is_session(uri: str) -> bool:
     return "/session" in uri
-
-
-def _runtime(state_folder: Path) -> Path:
-    """A short folder for sockets, another one for each site on this machine."""
-    name = "m" + hashlib.sha256(os.fsencode(state_folder)).hexdigest()[:6]
-    own = Path("/run") if as_root() else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))
-    chosen = own / name
-    return chosen if len(os.fsencode(chosen)) <= MOST_RUNTIME_BYTES and own.is_dir() else Path("/tmp") / name
 
 
 def programs_missing(settings: Settings) -> Sequence[str]:

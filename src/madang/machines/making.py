@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from madang.kernel import clock
 from madang.kernel.errors import Conflict, MadangError, NotFound
 from madang.machines.fleet import Fleet
-from madang.machines.hosts.shapes import Seen
+from madang.machines.hosts.shapes import DiskInfo, Seen
 from madang.machines.model import Machine, State
 from madang.machines.operations import Outcome, Room, Work
 from madang.machines.rules import followed, media_of, plan_start
@@ -17,7 +18,7 @@ from madang.machines.rules import followed, media_of, plan_start
 
 def rooms(making: Making) -> dict[str, Room]:
     return {
-        "create": Room(making.create),
+        "create": Room(making.create, can_cancel=True),
         "start": Room(making.start),
         "delete": Room(making.delete),
         "title": Room(making.title),
@@ -33,27 +34,38 @@ class Making:
         machine = work.machine
         try:
             work.progress(None, "disk")
-            await self._disk(work)
+            disk = await self._disk(work)
             work.progress(None, "defining")
             await self.define(work)
-        except MadangError:
+        except (MadangError, asyncio.CancelledError):
             with contextlib.suppress(MadangError):
                 await work.host.undefine(machine.id, [machine.disk_path])
                 await self._fleet.clear(machine, work.host)
             raise
-        if not work.given.get("start"):
-            return Outcome(_made)
-        work.progress(None, "starting")
-        started = await self.start(work)
-        return Outcome(lambda now, seen: {**_made(now, seen), **started.changes(now, seen)})
 
-    async def _disk(self, work: Work) -> None:
+        def made(now: Machine, seen: Seen | None) -> Mapping[str, Any]:
+            return {**_made(now, seen), "disk_bytes": disk.virtual_bytes, "disk_used": disk.real_bytes}
+
+        if not work.given.get("start"):
+            return Outcome(made)
+        work.progress(None, "starting")
+        begun = await self.start(work)
+        return Outcome(lambda now, seen: {**made(now, seen), **begun.changes(now, seen)})
+
+    async def _disk(self, work: Work) -> DiskInfo:
+        """An empty one, or one of a template's or of a backup's."""
+        path, source = work.machine.disk_path, work.given.get("source")
         try:
-            await work.host.create_disk(work.machine.disk_path, work.machine.disk_bytes)
+            if source is None:
+                return await work.host.create_disk(path, work.machine.disk_bytes)
+            if work.given.get("backup"):
+                return await work.host.restore_disk(str(source), path, work.progress)
+            return await work.host.clone_disk(str(source), path, bool(work.given.get("linked")), work.progress)
         except Conflict as error:
             # Its name is the machine's id: whoever was at it before has made it.
             if error.code != "disk_exists":
                 raise
+        return await work.host.disk(path)
 
     async def define(self, work: Work) -> None:
         try:

@@ -33,7 +33,7 @@ class Media:
 
         Raises InvalidInput (not_in_catalogue, iso_unreadable, no_such_drive), Conflict (tray_locked).
         """
-        machine = await self._machines.managed(visitor, machine_id)
+        machine = await self._machines.operated(visitor, machine_id)
         iso = await self._machines.catalogue.usable(path)
         drive = _drive(machine, target)
         given = {"path": iso.path, "target": drive, "force": force}
@@ -43,7 +43,7 @@ class Media:
         self, visitor: Visitor, machine_id: str, target: str | None, *, force: bool
     ) -> tuple[Machine, bool]:
         """Empty a drive, or all. Raises InvalidInput (no_such_drive), Conflict (tray_locked, no_drive)."""
-        machine = await self._machines.managed(visitor, machine_id)
+        machine = await self._machines.operated(visitor, machine_id)
         drive = _drive(machine, target) if target is not None else None
         return await self._machines.act(visitor, machine, "eject", {"target": drive, "force": force})
 

@@ -76,6 +76,14 @@ class Run(msgspec.Struct, frozen=True):
         return next((medium.path for medium in self.media if medium.path), None)
 
 
+class Share(msgspec.Struct, frozen=True):
+    """Another person who may look at a machine (view), or also use it (operate)."""
+
+    person_id: str
+    person_name: str
+    mode: Literal["view", "operate"]
+
+
 class Machine(msgspec.Struct, frozen=True):
     """A virtual machine of one person, as it is stored. Times in seconds since the epoch, sizes in bytes."""
 
@@ -113,7 +121,14 @@ class Machine(msgspec.Struct, frozen=True):
     dismissed: tuple[str, ...] = ()  # suggestions that its owner does not want to see
     protected: bool = False
     adopted: bool = False
+    template: bool = False  # others are made of it, and it does not run itself
+    parent: str | None = None  # the template that its disk holds only the difference to
+    cloned_from: str | None = None  # the name of the template it was made of
+    shares: tuple[Share, ...] = ()
     failure: Failure | None = None
+
+    def share_of(self, person_id: str) -> Share | None:
+        return next((share for share in self.shares if share.person_id == person_id), None)
 
     @property
     def live(self) -> bool:

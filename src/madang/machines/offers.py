@@ -53,7 +53,14 @@ class Offers:
     async def _host(self, host: Host, machines: int) -> HostView:
         pool = await pool_of(host)
         shown = PoolView(pool.path, pool.total_bytes, pool.free_bytes) if pool else None
-        return HostView(host.name, host.connected, iso_or_none(host.down_since), host.problem, shown, machines)
+        return HostView(
+            host.name,
+            host.connected,
+            iso_or_none(host.down_since),
+            self._machines.fleet.problem_of(host),
+            shown,
+            machines,
+        )
 
     async def _quota(self, visitor: Visitor) -> QuotaView:
         most, used = self._machines.quota(), await self._machines.store.used(visitor.person.id)

@@ -80,6 +80,7 @@ class Room(msgspec.Struct, frozen=True):
     run: Callable[[Work], Awaitable[Outcome]]
     can_cancel: bool = False
     repeatable: bool = True  # False: one that was cut off has failed, as nobody knows whether it was done
+    edits: bool = False  # it changes what somebody may decide on
 
 
 INTERRUPTED = Failure(
@@ -88,6 +89,7 @@ INTERRUPTED = Failure(
     detail="The portal ended while it was at it, and it cannot be told whether it was done.",
     hint="Look at the machine, and ask again if it was not.",
 )
+CANCELLED = Failure(code="cancelled", title="It was cancelled", hint="Delete it, and make another one.")
 BROKEN = Failure(
     code="operation_broken",
     title="The portal met an error that it did not expect",
@@ -156,7 +158,8 @@ class Operations:
 
     async def add(self, operation: Operation, etag: str | None = None) -> Operation:
         """Store it, and begin if nothing else is at work on the machine. Raises StaleEdit, NotFound, LimitReached."""
-        operation = await self._journal.add(operation, self._holder, etag)
+        edits = self.rooms[operation.kind].edits
+        operation = await self._journal.add(operation, self._holder, etag, edits=edits)
         if operation.state is OperationState.RUNNING:
             self.begin(operation)
         else:
@@ -343,9 +346,9 @@ class Operations:
 
     def _after_failure(self, operation: Operation, failure: Failure | None) -> Changes:
         """A machine that could not be made says why."""
-        if operation.kind != "create" or failure is None:
+        if operation.kind != "create":
             return no_changes
-        return lambda _machine, _seen: {"state": State.FAILED, "failure": failure}
+        return lambda _machine, _seen: {"state": State.FAILED, "failure": failure or CANCELLED}
 
 
 def _no_host(_machine: Machine) -> Host:

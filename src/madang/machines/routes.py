@@ -11,12 +11,23 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, Parameter
 
 from madang.identity.model import Visitor
+from madang.identity.service import People
 from madang.identity.sign_on import SignOn
 from madang.machines.inside import Inside
 from madang.machines.model import Machine
 from madang.machines.offers import Offers
 from madang.machines.service import Machines, Wish
-from madang.machines.shapes import Action, Description, Keys, MachineId, NewMachine, OperationId, Resize, problems
+from madang.machines.shapes import (
+    Action,
+    Description,
+    Keys,
+    MachineId,
+    NewMachine,
+    NewShare,
+    OperationId,
+    Resize,
+    problems,
+)
 from madang.machines.views import DiskView, MachineView, OperationView, OptionsView
 
 IfMatch = Annotated[
@@ -25,7 +36,9 @@ IfMatch = Annotated[
 AT_WORK = ResponseSpec(MachineView, description="It is still at work: `operation`", generate_examples=False)
 
 
-def router(machines: Machines, inside: Inside, offers: Offers, sign_on: SignOn, further: Sequence[Any]) -> Router:
+def router(
+    machines: Machines, people: People, inside: Inside, offers: Offers, sign_on: SignOn, further: Sequence[Any]
+) -> Router:
     """All routes of machines; `further` are those of other rooms, whole."""
     answers = Answers(machines)
     return Router(
@@ -33,6 +46,7 @@ def router(machines: Machines, inside: Inside, offers: Offers, sign_on: SignOn, 
         route_handlers=[
             *_lists(machines, offers, answers),
             *_one(machines, answers),
+            *_shares(machines, people, answers),
             *_operations(machines),
             *_inside(machines, inside, answers),
             *further,
@@ -165,6 +179,36 @@ def _one(machines: Machines, answers: Answers) -> Sequence[Any]:
         return await answers.of(await machines.power(visitor, machine_id, data.action))
 
     return get_one, describe, remove, act
+
+
+def _shares(machines: Machines, people: People, answers: Answers) -> Sequence[Any]:
+    @post(
+        "/vms/{machine_id:str}/shares",
+        operation_id="shareMachine",
+        summary="Let another person look at a machine, or use it",
+        status_code=200,
+        responses=problems(401, 403, 404, 422),
+    )
+    async def share(visitor: Visitor, machine_id: MachineId, data: NewShare) -> Response[MachineView]:
+        await machines.managed(visitor, machine_id)  # before anything is said of other people
+        person = await people.by_name(data.person)
+        return await answers.of((await machines.share(visitor, machine_id, person, data.mode), True))
+
+    @delete(
+        "/vms/{machine_id:str}/shares/{person_id:str}",
+        operation_id="unshareMachine",
+        summary="Do not share a machine with a person any more",
+        status_code=200,
+        responses=problems(401, 403, 404),
+    )
+    async def unshare(
+        visitor: Visitor,
+        machine_id: MachineId,
+        person_id: Annotated[str, Parameter(max_length=32, description="Id of the other person.")],
+    ) -> Response[MachineView]:
+        return await answers.of((await machines.unshare(visitor, machine_id, person_id), True))
+
+    return share, unshare
 
 
 def _operations(machines: Machines) -> Sequence[Any]:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import RowMapping
 
 from madang.kernel.errors import Failure
-from madang.machines.model import Installation, Machine, Medium, Operation, OperationState, Run, State
+from madang.machines.model import Installation, Machine, Medium, Operation, OperationState, Run, Share, State
 
 _texts = msgspec.json.Decoder(tuple[str, ...])
 # Those columns that hold a structure, as JSON; NULL where there is None.
@@ -18,6 +18,7 @@ _OF_MACHINES: dict[str, msgspec.json.Decoder[Any]] = {
     "run": msgspec.json.Decoder(Run),
     "outside": _texts,
     "dismissed": _texts,
+    "shares": msgspec.json.Decoder(tuple[Share, ...]),
     "failure": msgspec.json.Decoder(Failure),
 }
 _OF_OPERATIONS: dict[str, msgspec.json.Decoder[Any]] = {

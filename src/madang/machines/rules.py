@@ -197,7 +197,14 @@ class StartPlan(msgspec.Struct, frozen=True):
 
 
 def plan_start(machine: Machine) -> StartPlan:
-    """Raises Conflict (no_medium) where there is nothing that it could boot from."""
+    """Raises Conflict (no_medium, is_template) where it cannot run."""
+    if machine.template:
+        raise Conflict(
+            "Machines are made of it, and its disk stays as it is.",
+            code="is_template",
+            title="A template does not run",
+            hint="Make a machine of it, or make it a machine again.",
+        )
     order = machine.next_boot or machine.boot_order
     if order == "cdrom" and not machine.has_medium:
         raise Conflict(

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from madang.identity.audit import Audit
-from madang.identity.model import Visitor, checked_text
+from madang.identity.model import Person, Visitor, checked_text
 from madang.kernel import clock
-from madang.kernel.errors import Conflict, Forbidden, InvalidInput, MadangError, NotFound, Unavailable
+from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, MadangError, NotFound, Unavailable
 from madang.kernel.ground import Ground
 from madang.kernel.settings import SiteSettings
 from madang.machines.catalogue import Catalogue
 from madang.machines.fleet import Fleet
 from madang.machines.hosts.shapes import BootOrder, Firmware
 from madang.machines.journal import Journal
-from madang.machines.model import Machine, Medium, Operation, OperationState, State
+from madang.machines.model import Machine, Medium, Operation, OperationState, Share, State
 from madang.machines.operations import Operations
 from madang.machines.rules import plan_start
 from madang.machines.settings import MachinesSettings
@@ -86,16 +87,58 @@ class Machines:
         return machine
 
     async def seen_by(self, visitor: Visitor, machine_id: str) -> Machine:
-        """The machine if they may look at it: theirs, or anybody's for operators. Raises NotFound."""
-        return await self._permitted(visitor, machine_id, "machines.see_all")
+        """The machine if they may look at it: theirs, shared with them, or anybody's for operators. Raises NotFound."""
+        machine = await self.store.get(machine_id)
+        if machine is not None and (visitor.may("machines.see_all") or machine.share_of(visitor.person.id)):
+            return machine
+        return await self.get(visitor, machine_id)
+
+    async def used_by(self, visitor: Visitor, machine_id: str, *, looks: bool = False) -> Machine:
+        """The machine if they may use it, screen and all: theirs, or shared with them for that (`looks`: at least to
+        look). Raises NotFound, Forbidden."""
+        machine = await self.store.get(machine_id)
+        share = machine.share_of(visitor.person.id) if machine is not None else None
+        if machine is None or share is None:
+            return await self.get(visitor, machine_id)
+        if share.mode == "view" and not looks:
+            raise Forbidden("It is shared with you to look at.", hint=f"Ask {machine.person_name} to let you use it.")
+        return machine
+
+    async def operated(self, visitor: Visitor, machine_id: str) -> Machine:
+        """The machine if they may turn it on and off, and choose what it boots: as `used_by`, or operators."""
+        machine = await self.store.get(machine_id) if visitor.may("machines.manage") else None
+        return machine if machine is not None else await self.used_by(visitor, machine_id)
 
     async def managed(self, visitor: Visitor, machine_id: str) -> Machine:
-        """The machine if they may change it: theirs, or anybody's for operators. Raises NotFound."""
-        return await self._permitted(visitor, machine_id, "machines.manage")
+        """The machine if all of it is theirs to change: its owner's, or anybody's for operators. Raises NotFound,
+        Forbidden where it is shared with them."""
+        machine = await self.store.get(machine_id)
+        if machine is not None and visitor.may("machines.manage"):
+            return machine
+        if machine is not None and machine.share_of(visitor.person.id):
+            raise Forbidden("Only its owner may do this.", hint=f"Ask {machine.person_name}.")
+        return await self.get(visitor, machine_id)
 
-    async def _permitted(self, visitor: Visitor, machine_id: str, permission: Any) -> Machine:
-        machine = await self.store.get(machine_id) if visitor.may(permission) else None
-        return machine if machine is not None else await self.get(visitor, machine_id)
+    async def share(
+        self, visitor: Visitor, machine_id: str, person: Person, mode: Literal["view", "operate"]
+    ) -> Machine:
+        """Let another person look at it, or use it. Raises NotFound, Forbidden, InvalidInput."""
+        machine = await self.managed(visitor, machine_id)
+        if person.id == machine.person_id:
+            raise InvalidInput("It is theirs already.", fields=[{"field": "person", "message": "is its owner"}])
+        changed = await self.store.share(machine.id, Share(person.id, person.name, mode), person.id)
+        await self._record(visitor, "share", machine, f"with {person.name}: {mode}")
+        await self.tell(changed)
+        return changed
+
+    async def unshare(self, visitor: Visitor, machine_id: str, person_id: str) -> Machine:
+        """No more. Silent when it was not."""
+        machine = await self.managed(visitor, machine_id)
+        changed = await self.store.share(machine.id, None, person_id)
+        await self._record(visitor, "unshare", machine, person_id)
+        await self.tell(changed)
+        await self._ground.events.publish("machines.machine.gone", {"id": machine.id}, person=person_id)
+        return changed
 
     async def list(self, visitor: Visitor, *, everybody: bool, limit: int, offset: int) -> bytes:
         """Machines as JSON, newest first."""
@@ -133,10 +176,13 @@ class Machines:
             raise Forbidden("Your roles do not include machines.", hint="Ask an administrator.")
         if text := self._ground.settings[SiteSettings].maintenance:
             raise Unavailable(text, code="maintenance", title="The site is being maintained")
-        machine = await self._draft(visitor, wish)
-        operation = self.operations.held(
-            self.operations.draft(machine, "create", visitor.person.name, {"start": wish.start})
-        )
+        return await self.make(visitor, await self._draft(visitor, wish), {"start": wish.start})
+
+    async def make(self, visitor: Visitor, machine: Machine, given: Mapping[str, Any]) -> tuple[Machine, bool]:
+        """Have a machine made that was drafted, in the way that is `given` (making.py). Raises as `create`."""
+        if not visitor.may("machines.use"):
+            raise Forbidden("Your roles do not include machines.", hint="Ask an administrator.")
+        operation = self.operations.held(self.operations.draft(machine, "create", visitor.person.name, given))
         await self.store.add(machine, operation, self.quota())
         self.operations.begin(operation)
         await self._record(visitor, "create", machine)
@@ -186,6 +232,24 @@ class Machines:
             plan_start(machine)
         return machine
 
+    async def take_in(self, visitor: Visitor, machine: Machine, values: Mapping[str, Any]) -> Machine:
+        """Store a machine that there is already. Raises Conflict (adopted_already)."""
+        machine = msgspec.structs.replace(machine, **values)
+        await self.store.take_in(machine)
+        await self._record(visitor, "adopt", machine)
+        await self.tell(machine)
+        return machine
+
+    async def refuse_with_clones(self, machine: Machine) -> None:
+        """Raise Conflict while the disks of others hold only the difference to its disk."""
+        if clones := [one.name for one in await self.store.all() if one.parent == machine.id]:
+            raise Conflict(
+                f"{len(clones)} machines need its disk: {', '.join(clones[:5])}.",
+                code="has_clones",
+                title="Others are linked to it",
+                hint="Delete them, or make their disks whole.",
+            )
+
     def quota(self) -> Quota:
         limits = self.settings
         return Quota(
@@ -202,7 +266,7 @@ class Machines:
     async def delete(self, visitor: Visitor, machine_id: str, name: str, disks: str) -> Machine | None:
         """Remove it; None once it is gone. `name` has to be its name, `disks` says whether they are kept or removed.
 
-        Raises NotFound, InvalidInput (name_differs), Conflict (protected, machine_running).
+        Raises NotFound, InvalidInput (name_differs), Conflict (protected, machine_running, has_clones).
         """
         machine = await self.managed(visitor, machine_id)
         if name != machine.name:
@@ -214,6 +278,7 @@ class Machines:
             raise Conflict("It is protected.", code="protected", hint="Take its protection off first.")
         if machine.live:
             raise Conflict("It runs.", code="machine_running", title="The machine runs", hint="Force it off first.")
+        await self.refuse_with_clones(machine)
         _, over = await self.act(visitor, machine, "delete", {"disks": disks})
         return None if over else machine
 
@@ -240,7 +305,8 @@ class Machines:
         changed = await self.edit(machine, etag, **changes)
         await self._record(visitor, "describe", machine, ", ".join(changes))
         if "name" in changes and machine.state not in (State.CREATING, State.FAILED):
-            await self.operations.add(self.operations.draft(changed, "title", visitor.person.name))
+            with contextlib.suppress(LimitReached):  # too much waits already: libvirt's own tools show the old name
+                await self.operations.add(self.operations.draft(changed, "title", visitor.person.name))
         return changed
 
     # What every change goes through.
@@ -282,7 +348,7 @@ class Machines:
 
     async def power(self, visitor: Visitor, machine_id: str, action: str) -> tuple[Machine, bool]:
         """Raises Conflict (no_medium, machine_running, machine_not_running)."""
-        machine = await self.managed(visitor, machine_id)
+        machine = await self.operated(visitor, machine_id)
         if action == "start":
             plan_start(machine)
         return await self.act(visitor, machine, action)
@@ -320,10 +386,12 @@ class Machines:
     # Telling.
 
     async def tell(self, machine: Machine) -> None:
-        """An event with the machine as it is now."""
-        if self._ground.events.heard("machines.machine", machine.person_id):
-            shown = await self.shown(machine)
-            await self._ground.events.publish("machines.machine", {"machine": shown}, person=machine.person_id)
+        """An event with the machine as it is now, for each who may see it."""
+        people = [machine.person_id, *(share.person_id for share in machine.shares)]
+        heard = [person for person in people if self._ground.events.heard("machines.machine", person)]
+        shown = await self.shown(machine) if heard else None
+        for person in heard:
+            await self._ground.events.publish("machines.machine", {"machine": shown}, person=person)
 
     async def tell_operation(self, operation: Operation, machine: Machine | None) -> None:
         """How far it is, and the machine where that is another one by it."""
@@ -335,7 +403,8 @@ class Machines:
             await self.tell(machine)
 
     async def tell_gone(self, machine: Machine) -> None:
-        await self._ground.events.publish("machines.machine.gone", {"id": machine.id}, person=machine.person_id)
+        for person in (machine.person_id, *(share.person_id for share in machine.shares)):
+            await self._ground.events.publish("machines.machine.gone", {"id": machine.id}, person=person)
 
     async def tell_isos(self) -> None:
         """The catalogue is another one."""

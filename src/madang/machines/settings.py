@@ -34,15 +34,16 @@ class MachinesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         msgspec.Meta(
             max_length=64,
-            description="The Unix account of libvirt where that is not the system's and the portal is root.",
+            description="The Unix account of libvirt where that is not the system's and the portal is root. Empty: "
+            "madang-machines, which is made when there is none.",
         ),
     ] = ""
     folder: Annotated[
         str,
         msgspec.Meta(
             max_length=200,
-            description="Where hosts keep disks. Empty: /var/lib/libvirt/images/madang as root, machines in the state "
-            "folder otherwise.",
+            description="Where hosts keep disks. Empty: /var/lib/madang-machines as root, machines in the state folder "
+            "otherwise.",
         ),
     ] = ""
     iso_folders: Annotated[
@@ -109,6 +110,12 @@ class MachinesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upload_hours: Annotated[
         float, msgspec.Meta(gt=0, description="An upload that nobody goes on with is removed after so long.")
     ] = 48.0
+    backup_folder: Annotated[
+        str, msgspec.Meta(max_length=200, description="Where backups are kept. Empty: backups among the disks.")
+    ] = ""
+    backups_per_machine: Annotated[
+        int, msgspec.Meta(ge=1, le=1000, description="A machine keeps so many backups, the newest ones.")
+    ] = 5
     look_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="The loop looks at all machines this often; events wake it at once.")
     ] = 5.0
@@ -165,13 +172,19 @@ def pool_folder(settings: Settings) -> Path:
     """Where disks are, in force."""
     if chosen := settings[MachinesSettings].folder:
         return Path(chosen)
-    return Path("/var/lib/libvirt/images/madang") if as_root() else settings.state_folder / "machines"
+    return Path("/var/lib/madang-machines") if as_root() else settings.state_folder / "machines"
 
 
 def iso_folders(settings: Settings) -> Sequence[Path]:
     """Where ISO files are, in force; uploads go to the first."""
     chosen = settings[MachinesSettings].iso_folders
     return [Path(folder) for folder in chosen] or [pool_folder(settings) / "isos"]
+
+
+def backup_folder(settings: Settings) -> Path:
+    """Where backups are, in force."""
+    chosen = settings[MachinesSettings].backup_folder
+    return Path(chosen) if chosen else pool_folder(settings) / "backups"
 
 
 def claims(settings: Settings) -> Sequence[Claim]:

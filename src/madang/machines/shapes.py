@@ -31,6 +31,30 @@
     GET    /api/vms/boot-presets                   BootPresetView[]
     POST   /api/vms/boot-presets                   NewBootPreset -> BootPresetView
     DELETE /api/vms/boot-presets/{id}              204
+    GET    /api/vms/disks                          FurtherDiskView[]: one's own, in machines or not
+    DELETE /api/vms/disks/{id}?name=...            204, one that is in no machine
+    GET    /api/vms/{uuid}/disks                   FurtherDiskView[]
+    POST   /api/vms/{uuid}/disks                   NewDisk -> MachineView
+    POST   /api/vms/{uuid}/disks/attach            AttachedDisk -> MachineView
+    POST   /api/vms/{uuid}/disks/detach            AttachedDisk -> MachineView; move: detach, then attach elsewhere
+    POST   /api/vms/{uuid}/shares                  NewShare -> MachineView
+    DELETE /api/vms/{uuid}/shares/{person_id}      -> MachineView
+    GET    /api/vms/{uuid}/snapshots               SnapshotView[], oldest first
+    POST   /api/vms/{uuid}/snapshots               NewSnapshot -> MachineView
+    POST   /api/vms/{uuid}/snapshots/{name}/revert -> MachineView
+    DELETE /api/vms/{uuid}/snapshots/{name}        -> MachineView
+    POST   /api/vms/{uuid}/template                Template -> MachineView
+    POST   /api/vms/{uuid}/clone                   NewClone -> MachineView of the new one (201)
+    POST   /api/vms/{uuid}/disk/flatten            -> MachineView: a linked clone's disk becomes whole
+    GET    /api/vms/{uuid}/backups                 BackupView[], newest first
+    POST   /api/vms/{uuid}/backups                 -> MachineView
+    POST   /api/vms/{uuid}/backups/{id}/verify     -> MachineView
+    POST   /api/vms/{uuid}/backups/{id}/restore    -> MachineView: over the machine, which is backed up before
+    GET    /api/vms/backups                        BackupView[]: one's own, also of machines that are gone
+    POST   /api/vms/backups/{id}/new               NewClone -> MachineView of the new one (201)
+    DELETE /api/vms/backups/{id}                   204
+    GET    /api/vms/strangers                      StrangerView[] (operators)
+    POST   /api/vms/strangers/{uuid}/adopt         Stranger -> MachineView (201, operators)
     GET    /api/isos                               IsoView[]
     DELETE /api/isos?path=...                      204 (operators)
     GET    /api/isos/uploads                       UploadView[], one's own that are on their way
@@ -61,6 +85,8 @@ Act = Literal["start", "shut_down", "reset", "force_off", "pause", "resume", "re
 Status = Literal["NotInstalled", "Installing", "Installed", "InstallationFailed"]
 
 MachineId = Annotated[str, Parameter(max_length=36, description="Id (UUID) of a machine.")]
+SnapshotName = Annotated[str, Parameter(max_length=64, description="Name of a snapshot.")]
+BackupId = Annotated[str, Parameter(max_length=40, description="Id of a backup.")]
 OperationId = Annotated[str, Parameter(max_length=20, description="Id of an operation.")]
 Name = Annotated[str, msgspec.Meta(max_length=80, description="What the machine is called.")]
 Notes = Annotated[str, msgspec.Meta(max_length=2000, description="Whatever its owner wants to remember of it.")]
@@ -143,6 +169,7 @@ class Completion(msgspec.Struct, forbid_unknown_fields=True):
 
     eject: bool = False
     boot_order: BootOrder | None = None
+    snapshot: Annotated[str, msgspec.Meta(max_length=80, description="Title of a snapshot to take; empty: none.")] = ""
 
 
 class InstallationChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -163,6 +190,47 @@ class Keys(msgspec.Struct, forbid_unknown_fields=True):
     """Keys pressed together, by their names."""
 
     keys: Annotated[list[Annotated[str, msgspec.Meta(max_length=20)]], msgspec.Meta(min_length=1, max_length=8)]
+
+
+class NewShare(msgspec.Struct, forbid_unknown_fields=True):
+    """`view`: look at it and its screen; `operate`: also power, boot order, media and console."""
+
+    person: Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="Name of the other person.")]
+    mode: Literal["view", "operate"] = "view"
+
+
+class NewDisk(msgspec.Struct, forbid_unknown_fields=True):
+    """1 GB is 1024 * 1024 * 1024 bytes."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    size_gb: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class AttachedDisk(msgspec.Struct, forbid_unknown_fields=True):
+    disk: Annotated[str, msgspec.Meta(max_length=20, description="Id of a further disk.")]
+
+
+class NewSnapshot(msgspec.Struct, forbid_unknown_fields=True):
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=80, description="What it is called.")]
+
+
+class Template(msgspec.Struct, forbid_unknown_fields=True):
+    """A template does not run; machines are made of it."""
+
+    template: bool
+
+
+class NewClone(msgspec.Struct, forbid_unknown_fields=True):
+    """`linked`: its disk holds only the difference to the template's (of backups: not heeded)."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    linked: bool = False
+
+
+class Stranger(msgspec.Struct, forbid_unknown_fields=True):
+    host: Annotated[str, msgspec.Meta(max_length=40, description="The host that has it.")]
+    person: Annotated[str, msgspec.Meta(max_length=64, description="Name of whose it will be; empty: one's own.")] = ""
+    name: Name = ""
 
 
 class NewBootPreset(msgspec.Struct, forbid_unknown_fields=True):

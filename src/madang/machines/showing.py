@@ -21,6 +21,7 @@ from madang.machines.views import (
     OperationView,
     Owner,
     PendingView,
+    ShareView,
     SuggestionView,
 )
 
@@ -54,7 +55,11 @@ def view(machine: Machine) -> MachineView:
         network=machine.network,
         protected=machine.protected,
         adopted=machine.adopted,
+        template=machine.template,
+        linked=machine.parent is not None,
+        cloned_from=machine.cloned_from,
         suggestions=suggestions_view(machine),
+        shares=[ShareView(one.person_id, one.person_name, one.mode) for one in machine.shares],
         failure=machine.failure,
         version=machine.version,
         etag=etag_of(machine),

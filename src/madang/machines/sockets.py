@@ -1,4 +1,4 @@
-"""WebSockets of machines: console and serial port, for whose machine it is alone.
+"""WebSockets of machines: console and serial port, for whose machine it is, and with whom that shares it.
 
 Close codes as of the doors of desktops (docs/architecture.md).
 """
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from madang.doors.counters import Counters
 from madang.doors.open_doors import OpenDoor, OpenDoors
 from madang.doors.pump import End, pump
+from madang.doors.view_only import ViewOnly
 from madang.identity.sign_on import SignOn
 from madang.kernel.errors import MadangError
 from madang.kernel.sockets import WebSocket
@@ -20,6 +21,7 @@ from madang.machines.service import Machines
 
 RUN_ENDED = 4001
 NO_LONGER_ALLOWED = 4003
+MISBEHAVED = 1008
 ENGINE_LOST = 1011
 OFF_SECONDS = 2.0
 
@@ -36,29 +38,39 @@ class Doors:
         self._counters = Counters("machines")
 
     async def console(self, web_socket: WebSocket, machine_id: str) -> None:
-        """Its screen, as RFB."""
-        await self._serve(web_socket, machine_id, lambda host, machine: host.console_socket(machine))
+        """Its screen, as RFB; those with whom it is shared to look at it do only that."""
+        await self._serve(web_socket, machine_id, lambda host, machine: host.console_socket(machine), looks=True)
 
     async def serial(self, web_socket: WebSocket, machine_id: str) -> None:
         """Its first serial port, byte by byte."""
-        await self._serve(web_socket, machine_id, lambda host, machine: host.serial_socket(machine))
+        await self._serve(web_socket, machine_id, lambda host, machine: host.serial_socket(machine), looks=False)
 
-    async def _serve(self, web_socket: WebSocket, machine_id: str, opener: Opener) -> None:
+    async def _serve(self, web_socket: WebSocket, machine_id: str, opener: Opener, *, looks: bool) -> None:
         try:
             visitor = await self._sign_on.socket_visitor(web_socket.headers)
-            machine = await self._machines.get(visitor, machine_id)
+            machine = await self._machines.used_by(visitor, machine_id, looks=looks)
             engine = await opener(self._machines.fleet.host_of(machine), machine.id)
         except MadangError as error:
             self._counters.refused(error.code)
             await web_socket.refuse(error)
             return
+        share = machine.share_of(visitor.person.id)
+
+        async def still() -> bool:
+            if not await self._sign_on.still(visitor):
+                return False
+            now = await self._machines.store.get(machine.id)
+            return now is not None and now.share_of(visitor.person.id) == share
+
         door = OpenDoor(
             web_socket,
             machine.id,
             visitor.person.id,
             visitor.sign_in,
-            lambda: self._sign_on.still(visitor),
+            still,
             name=visitor.person.display_name,
+            mode="view" if share is not None and share.mode == "view" else "control",
+            via="owner" if share is None else "link",
         )
         code, reason = ENGINE_LOST, "the machine does not answer"
         try:
@@ -79,8 +91,12 @@ class Doors:
             self._counters.opened.inc()
             if not await door.still():  # shut out while the door opened
                 return NO_LONGER_ALLOWED, "you are not let in any more"
-            if await pump(door.web_socket, engine, self._counters) is End.ENGINE:
-                return await self._why(door.session)
+            allowed = None if door.mode == "control" else ViewOnly()
+            match await pump(door.web_socket, engine, self._counters, allowed):
+                case End.ENGINE:
+                    return await self._why(door.session)
+                case End.FILTER:
+                    return MISBEHAVED, "only looking is allowed"
         return ENGINE_LOST, "the machine does not answer"
 
     async def _why(self, machine_id: str) -> tuple[int, str]:

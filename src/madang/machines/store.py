@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from madang.kernel.database import Database, retried
 from madang.kernel.errors import Conflict, LimitReached, NotFound
-from madang.machines.model import Machine, Operation
+from madang.machines.model import Machine, Operation, Share
 from madang.machines.rows import machine_of, row_of, row_of_operation
-from madang.machines.tables import machines, operations
+from madang.machines.tables import disks, machines, operations, shares
 
 
 class Stale(Exception):
@@ -63,10 +63,11 @@ class MachineStore:
         return [same[key] for key in there if key in same]
 
     async def versions(self, *, person_id: str | None, limit: int, offset: int) -> Sequence[tuple[str, int]]:
-        """Id and version of a person's (None: everybody's) machines, newest first."""
+        """Id and version of a person's machines and those shared with them (None: everybody's), newest first."""
         chosen = select(machines.c.id, machines.c.version)
         if person_id is not None:
-            chosen = chosen.where(machines.c.person_id == person_id)
+            shared = select(shares.c.machine_id).where(shares.c.person_id == person_id)
+            chosen = chosen.where((machines.c.person_id == person_id) | machines.c.id.in_(shared))
         ordered = chosen.order_by(machines.c.created_at.desc(), machines.c.id).limit(limit).offset(offset)
         async with self._database.read() as connection:
             return [(row[0], row[1]) for row in await connection.execute(ordered)]
@@ -99,6 +100,14 @@ class MachineStore:
             await connection.execute(insert(operations).values(**row_of_operation(operation)))
 
     @retried
+    async def take_in(self, machine: Machine) -> None:
+        """Store a machine that there is already. Raises Conflict (adopted_already)."""
+        async with self._database.write() as connection:
+            if await find(connection, machine.id) is not None:
+                raise Conflict("It is somebody's already.", code="adopted_already")
+            await connection.execute(insert(machines).values(**row_of(machine)))
+
+    @retried
     async def change(self, machine: Machine, **values: Any) -> Machine:
         """Store what was noted of it. Raises Stale when it is not the newest version."""
         async with self._database.write() as connection:
@@ -112,10 +121,24 @@ class MachineStore:
             return await write(connection, machine, {**values, "edition": machine.edition + 1})
 
     @retried
+    async def share(self, machine_id: str, share: Share | None, person_id: str) -> Machine:
+        """Share it with a person, or no more (None). Raises NotFound."""
+        async with self._database.write() as connection:
+            machine = await checked(connection, machine_id, None)
+            others = tuple(one for one in machine.shares if one.person_id != person_id)
+            mine = (shares.c.machine_id == machine_id, shares.c.person_id == person_id)
+            await connection.execute(delete(shares).where(*mine))
+            if share is not None:
+                await connection.execute(insert(shares).values(machine_id=machine_id, person_id=person_id))
+            return await write(connection, machine, {"shares": (*others, *((share,) if share else ()))})
+
+    @retried
     async def remove(self, machine_id: str) -> None:
-        """With its operations; silent when it is gone already."""
+        """With its operations; its further disks are in no machine then. Silent when it is gone already."""
         async with self._database.write() as connection:
             await connection.execute(delete(operations).where(operations.c.machine_id == machine_id))
+            await connection.execute(delete(shares).where(shares.c.machine_id == machine_id))
+            await connection.execute(update(disks).where(disks.c.machine_id == machine_id).values(machine_id=None))
             await connection.execute(delete(machines).where(machines.c.id == machine_id))
 
 
@@ -163,7 +186,9 @@ async def _used(connection: AsyncConnection, person_id: str) -> Quota:
         machines.c.person_id == person_id
     )
     row = (await connection.execute(chosen)).one()
-    return Quota(*(int(value) for value in row))
+    further = select(func.coalesce(func.sum(disks.c.size_bytes), 0)).where(disks.c.person_id == person_id)
+    more = int((await connection.execute(further)).scalar_one())
+    return Quota(int(row[0]), int(row[1]), int(row[2]), int(row[3]) + more)
 
 
 def _size(machine: Machine) -> Quota:

@@ -23,6 +23,7 @@ class Suggestion(msgspec.Struct, frozen=True):
     mark_installed   its installation seems to be complete
     disk_first       the next start would boot the medium again: `boot_order` is what to make of it
     installer_again  an installation has begun, and the next start begins it anew
+    same_identity    it was made of a template (`path` is its name), and may still say that it is that one
     eject            its system is installed, and the ISO in `target` is still in
     grow_inside      its disk grew, and the system inside may have to take the room
     changed_outside  somebody changed `changed` past us
@@ -37,7 +38,7 @@ class Suggestion(msgspec.Struct, frozen=True):
 
 
 def suggestions(machine: Machine) -> tuple[Suggestion, ...]:
-    if machine.state in (State.CREATING, State.FAILED):
+    if machine.state in (State.CREATING, State.FAILED) or machine.template:
         return ()
     return tuple(one for one in _all(machine) if one.code in STAY or one.code not in machine.dismissed)
 
@@ -48,6 +49,8 @@ def _all(machine: Machine) -> Iterator[Suggestion]:
     if machine.grew_at is not None:
         agent = machine.run is not None and machine.run.agent
         yield Suggestion("grow_inside", can_do=agent)
+    if machine.cloned_from is not None:
+        yield Suggestion("same_identity", path=machine.cloned_from)
     if machine.outside:
         yield Suggestion("changed_outside", changed=machine.outside)
 

@@ -45,8 +45,38 @@ machines = Table(
     Column("dismissed", LargeBinary, nullable=False),
     Column("protected", Boolean, nullable=False),
     Column("adopted", Boolean, nullable=False),
+    Column("template", Boolean, nullable=False),
+    Column("parent", String(36)),
+    Column("cloned_from", String(80)),
+    Column("shares", LargeBinary, nullable=False),  # as in the table below, to be shown
     Column("failure", LargeBinary),
     Index("ix_machines_person_id_created_at", "person_id", "created_at"),
+    Index("ix_machines_parent", "parent"),
+)
+
+# Whose machines are shared with whom, to be found by person.
+shares = Table(
+    "machine_shares",
+    metadata,
+    Column("machine_id", String(36), primary_key=True),
+    Column("person_id", String(32), primary_key=True),
+    Index("ix_machine_shares_person_id", "person_id"),
+)
+
+# Further disks of machines; those without a machine wait for one.
+disks = Table(
+    "machine_disks",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("person_id", String(32), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("host", String(40), nullable=False),
+    Column("path", String(4096), nullable=False),
+    Column("size_bytes", Bytes, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("machine_id", String(36)),
+    Index("ix_machine_disks_person_id", "person_id"),
+    Index("ix_machine_disks_machine_id", "machine_id"),
 )
 
 # What is meant to happen to a machine, at work or waiting, and for a while what has happened.

@@ -65,6 +65,14 @@ class OperationView(msgspec.Struct):
     failure: Failure | None
 
 
+class ShareView(msgspec.Struct):
+    """Another person who may look at a machine (view), or also use it (operate)."""
+
+    person_id: str
+    name: str
+    mode: str
+
+
 class MachineView(msgspec.Struct):
     """A machine. `state` is creating, shut_off, starting, running, paused, stopping, crashed, failed or unknown.
 
@@ -96,7 +104,11 @@ class MachineView(msgspec.Struct):
     network: str
     protected: bool
     adopted: bool
+    template: bool
+    linked: bool  # its disk holds only the difference to a template's
+    cloned_from: str | None
     suggestions: list[SuggestionView]
+    shares: list[ShareView]
     failure: Failure | None
     version: int  # grows with whatever is seen of it
     etag: str  # for If-Match: another one after every edit
@@ -229,3 +241,50 @@ class OptionsView(msgspec.Struct):
     quota: QuotaView
     largest_upload_bytes: int
     missing: list[str]
+
+
+class SnapshotView(msgspec.Struct):
+    """`state` is the machine's when it was taken: running, shutoff or paused."""
+
+    name: str
+    title: str
+    created_at: str
+    state: str
+    parent: str | None
+    current: bool
+
+
+class BackupView(msgspec.Struct):
+    """All disks of a machine as one moment had them; `size` is what they take."""
+
+    id: str
+    machine_id: str
+    machine_name: str
+    created_at: str
+    size: int
+    verified_at: str | None
+    safety: bool  # made by itself, before another one was put over the machine
+
+
+class StrangerView(msgspec.Struct):
+    """A machine of libvirt that is none of ours yet."""
+
+    id: str
+    name: str
+    host: str
+    state: str
+    cpus: int
+    memory_bytes: int
+    disk_path: str | None
+
+
+class FurtherDiskView(msgspec.Struct):
+    """A disk beside the one that a machine boots from; `machine_id` None: it is in no machine."""
+
+    id: str
+    name: str
+    size: int
+    host: str
+    path: str
+    machine_id: str | None
+    created_at: str

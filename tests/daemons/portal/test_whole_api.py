@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support import libvirt
+from tests.support.libvirt import PrivateLibvirt
 from tests.support.people import token_client
 from tests.support.portal import CALLER, PortalProcess
 from tests.support.waiting import eventually
@@ -24,10 +28,34 @@ CHECKS = "not_a_server_error"
 
 
 @pytest.fixture(scope="module")
-def hollow() -> Iterator[PortalProcess]:
-    """A portal whose desktops cannot start, as their programs are missing, and that makes no Unix accounts."""
-    portal = PortalProcess(IDENTITY_CREATE_ACCOUNTS="false", VNC_SESSIONS_PER_PERSON="1")
+def libvirtd() -> Iterator[PrivateLibvirt]:
+    if lacking := libvirt.missing():
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    with libvirt.private_libvirt() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hollow(libvirtd: PrivateLibvirt) -> Iterator[PortalProcess]:
+    """A portal whose desktops cannot start, as their programs are missing, and that makes no Unix accounts. It has
+    machines, on a host of its own: without one everything that asks it would answer 503, and rightly."""
+    portal = PortalProcess(
+        IDENTITY_CREATE_ACCOUNTS="false",
+        VNC_SESSIONS_PER_PERSON="1",
+        MACHINES_HOSTS=json.dumps([f"here={libvirtd.uri}"]),
+        MACHINES_ACCOUNT=libvirtd.account or "",
+        MACHINES_FOLDER=str(libvirtd.pool),
+        MACHINES_ISO_FOLDERS=json.dumps([str(libvirtd.isos)]),
+        MACHINES_DOMAIN_TYPE="qemu",
+        MACHINES_MACHINES_PER_PERSON="3",
+        MACHINES_MEMORY_BYTES_MOST=str(libvirt.MEMORY),
+        MACHINES_MEMORY_BYTES=str(libvirt.MEMORY),
+        MACHINES_SHUT_DOWN_SECONDS="0.5",
+        MACHINES_KEEP_FREE_BYTES="0",
+    )
     (portal.folder / "bin").mkdir()
+    for program in ("qemu-img", "setpriv"):  # which make disks
+        (portal.folder / "bin" / program).symlink_to(str(shutil.which(program)))
     portal.environment["PATH"] = str(portal.folder / "bin")
     with portal:
         yield portal
@@ -52,7 +80,11 @@ def test_nothing_answers_5xx(hollow: PortalProcess, who: str) -> None:
         session = str(admin.ask()["id"])  # which fails: a record to ask about
         admin.until(session, "failed")
     # Ids are learnt from answers otherwise, and whoever is asked as would be disabled on the way.
+    with token_client(hollow.url, token) as admin:
+        made = admin.post("/api/vms", json={"name": f"for-{who}"})
+        assert made.status_code == 201, made.text
     fixed = f'"path.session_id" = "{session}"\n"path.person" = "{another_person(hollow, f"of-{who}")}"\n'
+    fixed += f'"path.machine_id" = "{made.json()["id"]}"\n'
     (hollow.folder / "schemathesis.toml").write_text(f"[parameters]\n{fixed}")
     limits = [
         "--max-examples",

@@ -77,5 +77,5 @@ def test_roles_are_put_in_order_once() -> None:
 def test_permissions_add_up() -> None:
     assert "people.manage" not in model.permissions_of(("operator", "teacher"))
     assert "desktops.use" not in model.permissions_of(("monitor",))
-    assert model.permissions_of(("member", "monitor")) == {"desktops.use", "site.see"}
+    assert model.permissions_of(("member", "monitor")) == {"desktops.use", "machines.use", "site.see"}
     assert [role for role in model.PERMISSIONS if "people.manage" in model.permissions_of((role,))] == ["admin"]

@@ -23,6 +23,11 @@ UEFI_DISK = b'\x1b[2JBdsDxe: starting Boot0002 "UEFI Misc Device" from PciRoot(0
 UEFI_INSTALLED = (
     b'BdsDxe: starting Boot0004 "debian" from HD(1,GPT,AAAA-BB,0x800,0x100000)/\\EFI\\debian\\shimx64.efi\r\n'
 )
+UEFI_SHELL = (
+    b'BdsDxe: failed to load Boot0003 "UEFI Misc Device" from PciRoot(0x0)/Pci(0x2,0x3)/Pci(0x0,0x0): Not Found\r\n'
+    b'BdsDxe: loading Boot0004 "EFI Internal Shell" from Fv(7CB8BDC9-F8EB-4F34-AAEA)/FvFile(7C04A583-9E3E-4F1C)\r\n'
+    b'BdsDxe: starting Boot0004 "EFI Internal Shell" from Fv(7CB8BDC9-F8EB-4F34-AAEA)/FvFile(7C04A583-9E3E-4F1C)\r\n'
+)
 UEFI_NETWORK = b'BdsDxe: starting Boot0003 "UEFI PXEv4 (MAC:525400123456)" from PciRoot(0x0)/MAC(525400123456,0x1)\r\n'
 
 
@@ -53,6 +58,7 @@ def test_ovmf_says_what_it_takes() -> None:
         (UEFI_FAILED + UEFI_DISK, "hd"),
         (UEFI_INSTALLED + b"[    0.0] Linux\r\n" * 100, "hd"),
         (UEFI_NETWORK, "network"),
+        (UEFI_CD + UEFI_SHELL, None),
     ):
         assert boot_log.device_of(said, "uefi") == device, said
 

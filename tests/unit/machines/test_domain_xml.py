@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madang.kernel.errors import Conflict, InvalidInput
-from madang.machines.hosts import domain_xml
+from madang.machines.hosts import domain_xml, new_domain
 from madang.machines.hosts.shapes import BootOrder, Wish
 
 CAPTURED = Path(__file__).parent / "captured"
@@ -50,7 +50,7 @@ def but_for(xml: str, *tags: str) -> str:
 
 
 def test_what_was_wished_is_what_is_read() -> None:
-    made = domain_xml.parse(domain_xml.domain_xml(wish(boot_order="hd_cdrom", network="network:default")))
+    made = domain_xml.parse(new_domain.xml_of(wish(boot_order="hd_cdrom", network="network:default")))
     assert (made.uuid, made.name, made.title) == (wish().uuid, f"madang-{wish().uuid}", "A machine")
     assert (made.cpus, made.memory_bytes, made.firmware, made.on_reboot) == (2, 2**30, "bios", "restart")
     assert (made.boot_order, made.network, made.domain_type) == ("hd_cdrom", "network:default", "qemu")
@@ -65,13 +65,13 @@ def test_what_was_wished_is_what_is_read() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_every_order_is_read_as_it_was_written(order: BootOrder, firmware: str) -> None:
-    made = domain_xml.parse(domain_xml.domain_xml(wish(boot_order=order, firmware=firmware)))
+    made = domain_xml.parse(new_domain.xml_of(wish(boot_order=order, firmware=firmware)))
     assert (made.boot_order, made.firmware) == (order, firmware)
 
 
 @pytest.mark.parametrize("network", ["user", "none", "network:default", "bridge:br0"])
 def test_every_network_is_read_as_it_was_written(network: str) -> None:
-    assert domain_xml.parse(domain_xml.domain_xml(wish(network=network))).network == network
+    assert domain_xml.parse(new_domain.xml_of(wish(network=network))).network == network
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_every_network_is_read_as_it_was_written(network: str) -> None:
 )
 def test_a_network_that_is_none_is_refused(network: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        domain_xml.domain_xml(wish(network=network))
+        new_domain.xml_of(wish(network=network))
     assert refused.value.code == "wrong_network"
 
 
@@ -88,7 +88,7 @@ def test_a_network_that_is_none_is_refused(network: str) -> None:
 
 @given(st.text())
 def test_any_title_makes_a_definition(title: str) -> None:
-    made = domain_xml.parse(domain_xml.domain_xml(wish(title=title)))
+    made = domain_xml.parse(new_domain.xml_of(wish(title=title)))
     assert made.title == (domain_xml.text(title) or made.name)
     assert "\n" not in made.title
     assert domain_xml.parse(domain_xml.with_title(captured("ours"), title)).title in (made.title, captured_name())
@@ -120,8 +120,8 @@ def test_any_path_comes_out_as_it_went_in_or_is_refused(name: str) -> None:
 )
 def test_a_path_that_xml_cannot_hold_is_refused(path: str) -> None:
     for make in (
-        lambda: domain_xml.domain_xml(wish(disk_path=path)),
-        lambda: domain_xml.domain_xml(wish(media=(path, None))),
+        lambda: new_domain.xml_of(wish(disk_path=path)),
+        lambda: new_domain.xml_of(wish(media=(path, None))),
         lambda: domain_xml.medium_xml(captured("ours"), "sda", path),
         lambda: domain_xml.disk_xml(path, "vdb", "qcow2"),
     ):

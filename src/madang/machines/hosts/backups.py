@@ -22,7 +22,7 @@ from madang.machines.hosts.images import Images
 from madang.machines.hosts.shapes import BackupFile, Drive, Progress
 
 _LOOK_SECONDS = 0.2
-# For a libvirt that is lost to come back, so that QEMU can be told to stop.
+# For a libvirt that is lost to come back, and for QEMU to stop when it is told to.
 _UNDO_SECONDS = 10.0
 
 
@@ -140,19 +140,24 @@ async def _undo(connection: Connection, uuid: str, paths: Sequence[str], beginni
     deadline = time.monotonic() + _UNDO_SECONDS
     while True:
         try:
-            await connection.call(_abort, uuid)
-            break
-        except Unavailable:
-            if time.monotonic() > deadline:
+            if not await connection.call(_abort, uuid):
                 break
-            await asyncio.sleep(_LOOK_SECONDS)
+        except Unavailable:
+            pass
         except MadangError:
             break
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
     for path in paths:
         Path(path).unlink(missing_ok=True)
 
 
-def _abort(connection: Any, uuid: str) -> None:
+def _abort(connection: Any, uuid: str) -> bool:
+    """Whether there still is something to end."""
     domain = domains.find(connection, uuid)
-    if domain.isActive() and domain.jobStats(0).get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP:
+    if not domain.isActive() or domain.jobStats(0).get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP:
+        return False
+    with contextlib.suppress(libvirt.libvirtError):  # it is ending already
         domain.abortJob()
+    return True

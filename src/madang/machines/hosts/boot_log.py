@@ -16,6 +16,7 @@ _BIOS_LINE = re.compile(
 )
 _UEFI_LINE = re.compile(rb"BdsDxe: (starting|failed to start|No bootable option) ?([^\r\n]*)")
 _UEFI_CD = re.compile(rb"CDROM\(|DVD-ROM|CD-ROM")
+_UEFI_ITSELF = re.compile(rb"from Fv\(")  # its shell, its menu: nothing that could be booted was found
 _UEFI_NETWORK = re.compile(rb"PXEv|HTTPv|MAC\(")
 
 
@@ -34,7 +35,7 @@ def _of_bios(log: bytes) -> BootDevice | None:
 def _of_uefi(log: bytes) -> BootDevice | None:
     device: BootDevice | None = None
     for line in _UEFI_LINE.finditer(log):
-        if line[1] != b"starting":
+        if line[1] != b"starting" or _UEFI_ITSELF.search(line[2]):
             device = None
         elif _UEFI_CD.search(line[2]):
             device = "cdrom"

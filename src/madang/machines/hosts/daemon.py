@@ -28,6 +28,8 @@ MOST_RUNTIME_BYTES = 22
 _LOOK_SECONDS = 0.05
 _IDLE_SECONDS = 120
 _SBIN = "/usr/sbin:/usr/bin:/sbin:/bin"
+# uvloop leaves copies of a program's own pipes open in it: a daemon that keeps them is waited for until it ends.
+_CLOSED = ("python3", "-c", "import os, sys; os.closerange(3, 4096); os.execvp(sys.argv[1], sys.argv[1:])")
 
 
 class Daemon:
@@ -83,9 +85,10 @@ class Daemon:
                 hint="Start that one (systemctl start libvirtd), or name an account to run one for Madang alone.",
             )
         await asyncio.to_thread(self._prepare)
+        await self._check_access(seconds)
         # One that hangs would go on with sockets that nobody can find any more.
         await asyncio.to_thread(self.end, signal.SIGKILL)
-        arguments = [PROGRAM, "-d", "--timeout", str(_IDLE_SECONDS), "-p", str(self._pid_file)]
+        arguments = [*_CLOSED, PROGRAM, "-d", "--timeout", str(_IDLE_SECONDS), "-p", str(self._pid_file)]
         await commands.run(arguments, timeout=seconds, environment=self.environment, account=self.account)
         deadline = time.monotonic() + seconds
         while not await self._answers(seconds):
@@ -113,6 +116,18 @@ class Daemon:
         deadline = time.monotonic() + seconds
         while self.pid == pid and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
+
+    async def _check_access(self, seconds: float) -> None:
+        """Whoever it runs as must reach its folders by way of ours."""
+        for folder in (self.state / "config", self.runtime):
+            order = ("test", "-w", str(folder), "-a", "-x", str(folder))
+            done = await commands.run(order, timeout=seconds, account=self.account, accept=(0, 1))
+            if done.status:
+                raise SiteError(
+                    f"The account {self.account} of libvirt cannot use the folder {folder}.",
+                    code="wrong_folder",
+                    hint="Every folder above it must let that account pass (chmod o+x), or choose another folder.",
+                )
 
     def _prepare(self) -> None:
         if len(os.fsencode(self.runtime)) > MOST_RUNTIME_BYTES:

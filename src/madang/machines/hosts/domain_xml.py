@@ -1,4 +1,4 @@
-"""libvirt's domain XML: a machine as it is to be made, what an XML says, and changes that keep the rest. Pure.
+"""libvirt's domain XML: what one says, and changes that keep the rest. Pure. (New ones: new_domain.py.)
 
 Boot order is kept on the devices (<boot order>), so that every CD drive counts; libvirt's other form (<os><boot dev>)
 only knows the first drive of a kind, and refuses to be mixed with this one. It is understood, and replaced by a change.
@@ -15,15 +15,12 @@ from xml.etree.ElementTree import Element, SubElement
 
 from madang.kernel.errors import Conflict, InvalidInput
 from madang.machines.hosts import failures
-from madang.machines.hosts.shapes import BootOrder, Definition, Drive, Firmware, Wish
+from madang.machines.hosts.shapes import BootOrder, Definition, Drive, Firmware
 
 MADANG = "https://madang.invalid/machine"
 QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
-BOOT_LOG, SERIAL_LOG = "boot.log", "serial.log"
-# More than this many disks and cards cannot be added to a machine that runs.
-SPARE_PORTS = 8
-_DEBUG_PORT = "0x402"
+DEBUG_PORT = "0x402"
 _ORDERS: dict[tuple[str, ...], BootOrder] = {tuple(order.split("_")): order for order in get_args(BootOrder)}
 _UNITS = {"b": 1, "bytes": 1, "KB": 1000, "k": 1024, "KiB": 1024, "MB": 10**6, "M": 2**20, "MiB": 2**20, "GB": 10**9,
           "G": 2**30, "GiB": 2**30, "TB": 10**12, "T": 2**40, "TiB": 2**40}  # fmt: skip
@@ -53,112 +50,6 @@ def checked_path(path: str) -> str:
             hint="It has to be absolute, with no control characters.",
         )
     return path
-
-
-# A machine as it is to be made.
-
-
-def domain_xml(wish: Wish) -> str:
-    """The definition of a new machine. Raises InvalidInput (wrong_path, wrong_network, wrong_definition)."""
-    if wish.cpus < 1 or wish.memory_bytes < 1:
-        raise failures.wrong_definition("A machine needs a CPU and memory.")
-    domain = Element("domain", type=wish.domain_type)
-    _add(domain, "name", wish.name)
-    _add(domain, "uuid", wish.uuid)
-    if text(wish.title):
-        _add(domain, "title", text(wish.title))
-    _add(domain, "memory", str(wish.memory_bytes), unit="b")
-    _add(domain, "vcpu", str(wish.cpus))
-    system = SubElement(domain, "os", {"firmware": "efi"} if wish.firmware == "uefi" else {})
-    _add(system, "type", "hvm", arch="x86_64", machine="q35")
-    if wish.firmware == "uefi":
-        firmware = SubElement(system, "firmware")
-        SubElement(firmware, "feature", enabled="no", name="enrolled-keys")
-        SubElement(firmware, "feature", enabled="no", name="secure-boot")
-        _add(system, "nvram", checked_path(f"{wish.folder}/uefi-variables.fd"))
-    features = SubElement(domain, "features")
-    SubElement(features, "acpi")
-    SubElement(features, "apic")
-    # Under TCG every CPU that can be emulated; without five-level paging, which old systems stumble over.
-    cpu = SubElement(domain, "cpu", mode="host-passthrough" if wish.domain_type == "kvm" else "maximum")
-    if wish.domain_type != "kvm":
-        SubElement(cpu, "feature", policy="disable", name="la57")
-    SubElement(domain, "clock", offset="utc")
-    for event, action in (("poweroff", "destroy"), ("reboot", "restart"), ("crash", "destroy")):
-        _add(domain, f"on_{event}", action)
-    _devices(SubElement(domain, "devices"), wish)
-    _set_order(domain, wish.boot_order)
-    return _written(domain)
-
-
-def _devices(devices: Element, wish: Wish) -> None:
-    SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
-    for index in range(1, SPARE_PORTS + 7):  # six are taken by what follows
-        SubElement(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
-    SubElement(devices, "controller", type="usb", model="qemu-xhci")
-    devices.append(disk_element(wish.disk_path, "vda", "qcow2"))
-    for target, medium in zip(("sda", "sdb"), wish.media, strict=True):
-        drive = SubElement(devices, "disk", type="file", device="cdrom")
-        SubElement(drive, "driver", name="qemu", type="raw")
-        if medium is not None:
-            SubElement(drive, "source", file=checked_path(medium))
-        SubElement(drive, "target", dev=target, bus="sata")
-        SubElement(drive, "readonly")
-    if (interface := _interface(wish.network)) is not None:
-        devices.append(interface)
-    _serial_ports(devices, wish)
-    channel = SubElement(devices, "channel", type="unix")
-    SubElement(channel, "target", type="virtio", name=AGENT_CHANNEL)
-    # No port: who looks gets a connected socket from libvirt.
-    graphics = SubElement(devices, "graphics", type="vnc")
-    SubElement(graphics, "listen", type="none")
-    SubElement(SubElement(devices, "video"), "model", type="vga", vram="16384")
-    # An absolute pointer: the browser's and the guest's stay together.
-    SubElement(devices, "input", type="tablet", bus="usb")
-    rng = SubElement(devices, "rng", model="virtio")
-    _add(rng, "backend", "/dev/urandom", model="random")
-    SubElement(devices, "memballoon", model="virtio")
-
-
-def _serial_ports(devices: Element, wish: Wish) -> None:
-    """The first is the guest's console. To the second SeaBIOS writes what it boots from; OVMF does on the first."""
-    serial = SubElement(devices, "serial", type="pty")
-    if wish.firmware == "uefi":
-        SubElement(serial, "log", file=checked_path(f"{wish.folder}/{SERIAL_LOG}"), append="off")
-    SubElement(serial, "target", type="isa-serial", port="0")
-    if wish.firmware == "bios":
-        serial = SubElement(devices, "serial", type="file")
-        SubElement(serial, "source", path=checked_path(f"{wish.folder}/{BOOT_LOG}"), append="off")
-        target = SubElement(serial, "target", type="isa-debug", port="1")
-        SubElement(target, "model", name="isa-debugcon")
-        SubElement(serial, "address", type="isa", iobase=_DEBUG_PORT)
-
-
-def _interface(network: str) -> Element | None:
-    kind, _, name = network.partition(":")
-    if network == "none":
-        return None
-    interface = Element("interface", type=kind)
-    if network == "user":
-        pass
-    elif kind in ("network", "bridge") and re.fullmatch(r"[\w.+-]{1,64}", name):
-        SubElement(interface, "source", {kind: name})
-    else:
-        raise InvalidInput(
-            f"There is no kind of network {text(network)!r}.",
-            code="wrong_network",
-            hint='It is "user", "none", "network:NAME" or "bridge:NAME".',
-        )
-    SubElement(interface, "model", type="virtio")
-    return interface
-
-
-def disk_element(path: str, target: str, form: str) -> Element:
-    disk = Element("disk", type="file", device="disk")
-    SubElement(disk, "driver", name="qemu", type=form, discard="unmap")
-    SubElement(disk, "source", file=checked_path(path))
-    SubElement(disk, "target", dev=target, bus="virtio")
-    return disk
 
 
 # What an XML says.
@@ -275,7 +166,7 @@ def _boot_log(domain: Element) -> str | None:
         return None if log is None else log.get("file")
     for serial in domain.iterfind("devices/serial[@type='file']"):
         address, source = serial.find("address"), serial.find("source")
-        if address is not None and source is not None and address.get("iobase") == _DEBUG_PORT:
+        if address is not None and source is not None and address.get("iobase") == DEBUG_PORT:
             return source.get("path")
     return None
 
@@ -286,11 +177,11 @@ def _boot_log(domain: Element) -> str | None:
 def with_order(xml: str, order: BootOrder) -> str:
     """Raises InvalidInput (no_such_drive) where the machine has no drive of a kind that the order names."""
     domain = read(xml)
-    _set_order(domain, order)
-    return _written(domain)
+    set_order(domain, order)
+    return written(domain)
 
 
-def _set_order(domain: Element, order: BootOrder) -> None:
+def set_order(domain: Element, order: BootOrder) -> None:
     disks = domain.findall("devices/disk")
     kinds = {"cdrom": [disk for disk in disks if _kind(disk) == "cdrom"], "hd": _system_disk(domain)}
     for element in (*domain.iterfind("os"), *domain.iterfind("devices/*")):
@@ -324,14 +215,14 @@ def with_title(xml: str, title: str) -> str:
         element = Element("title")
         domain.insert(1 + max((i for i, each in enumerate(domain) if each.tag in ("name", "uuid")), default=0), element)
     element.text = text(title) or domain.findtext("name")  # libvirt refuses an empty one
-    return _written(domain)
+    return written(domain)
 
 
 def with_run(xml: str, first: BootOrder | None, on_reboot: str | None, began: float) -> str:
     """The definition of one run: another order, another answer to a restart, the time it begins."""
     domain = read(xml)
     if first is not None:
-        _set_order(domain, first)
+        set_order(domain, first)
     if on_reboot is not None:
         element = domain.find("on_reboot")
         if element is None:
@@ -343,15 +234,15 @@ def with_run(xml: str, first: BootOrder | None, on_reboot: str | None, began: fl
     for old in metadata.findall(f"{{{MADANG}}}run"):
         metadata.remove(old)
     SubElement(metadata, f"{{{MADANG}}}run", began=f"{began:.3f}")
-    return _written(domain)
+    return written(domain)
 
 
 def drive_xml(xml: str, target: str) -> str:
     """A drive as it stands there. Raises InvalidInput (no_such_drive)."""
-    return _written(_find_drive(read(xml), target))
+    return written(_find_drive(read(xml), target))
 
 
-def medium_xml(xml: str, target: str, path: str | None) -> str:
+def medium_xml(xml: str, target: str, path: str | None, system: bool = False) -> str:
     """A CD drive of it with this ISO in it, or empty. Raises InvalidInput (no_such_drive, wrong_path)."""
     drive = _find_drive(read(xml), target)
     if _kind(drive) != "cdrom":
@@ -361,8 +252,28 @@ def medium_xml(xml: str, target: str, path: str | None) -> str:
             drive.remove(old)
     drive.set("type", "file")
     if path is not None:
-        drive.insert(0, Element("source", file=checked_path(path)))
-    return _written(drive)
+        drive.insert(0, medium_source(path, system))
+    return written(drive)
+
+
+def medium_source(path: str, system: bool) -> Element:
+    """The libvirt of the whole machine would make an ISO its own and leave it so; it only has to be able to read it."""
+    source = Element("source", file=checked_path(path))
+    if system:
+        SubElement(source, "seclabel", model="dac", relabel="no")
+    return source
+
+
+def disk_element(path: str, target: str, form: str) -> Element:
+    disk = Element("disk", type="file", device="disk")
+    SubElement(disk, "driver", name="qemu", type=form, discard="unmap")
+    SubElement(disk, "source", file=checked_path(path))
+    SubElement(disk, "target", dev=target, bus="virtio")
+    return disk
+
+
+def disk_xml(path: str, target: str, form: str) -> str:
+    return written(disk_element(path, target, form))
 
 
 def free_target(*xmls: str) -> str:
@@ -381,15 +292,5 @@ def _find_drive(domain: Element, target: str) -> Element:
     raise failures.no_such_drive(target)
 
 
-def _add(parent: Element, tag: str, content: str, **attributes: str) -> Element:
-    element = SubElement(parent, tag, attributes)
-    element.text = content
-    return element
-
-
-def _written(element: Element) -> str:
+def written(element: Element) -> str:
     return ElementTree.tostring(element, encoding="unicode")
-
-
-def disk_xml(path: str, target: str, form: str) -> str:
-    return _written(disk_element(path, target, form))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from madang.kernel.errors import Conflict, InvalidInput, NotFound
-from madang.machines.hosts import domain_xml, failures
+from madang.machines.hosts import domain_xml, failures, new_domain
 from madang.machines.hosts.binding import libvirt
 from madang.machines.hosts.shapes import Definition, Wish
 
@@ -30,8 +30,8 @@ def definition_xml(connection: Any, uuid: str) -> str:
     return inactive_xml(find(connection, uuid))
 
 
-def define(connection: Any, wish: Wish) -> Definition:
-    xml = domain_xml.domain_xml(wish)
+def define(connection: Any, wish: Wish, system: bool) -> Definition:
+    xml = new_domain.xml_of(wish, system)
     # defineXML would replace it.
     for look, what in ((connection.lookupByUUIDString, wish.uuid), (connection.lookupByName, wish.name)):
         try:

@@ -21,6 +21,7 @@ from madang.machines.hosts import (
     files,
     flatten,
     media,
+    new_domain,
     power,
     probe,
     seeing,
@@ -107,6 +108,11 @@ class Host:
         """Whether it is this machine: its files are ours to read, and it can hand over sockets."""
         return not urlsplit(self.uri).hostname
 
+    @property
+    def _is_system(self) -> bool:
+        """Whether this libvirt is the whole machine's, and runs machines as an account of its own."""
+        return urlsplit(self.uri).path.endswith("/system")
+
     async def best_domain_type(self, folder: Path) -> DomainType:
         """Of "kvm" and "qemu" the one that works: kvm only if a guest really runs with it. Takes seconds."""
         return "kvm" if await self._connection.call(probe.kvm_works, folder) else "qemu"
@@ -131,10 +137,10 @@ class Host:
         """Makes a machine that does not run. Raises Conflict (machine_exists), NotFound (disk_missing), InvalidInput
         (iso_missing, wrong_path, wrong_network, wrong_definition)."""
         await asyncio.to_thread(self._prepare, wish)
-        return await self._connection.call(domains.define, wish)
+        return await self._connection.call(domains.define, wish, self._is_system)
 
     def _prepare(self, wish: Wish) -> None:
-        domain_xml.domain_xml(wish)  # nothing is made for what cannot be
+        new_domain.xml_of(wish)  # nothing is made for what cannot be
         if not self.is_local:
             return
         for medium in wish.media:
@@ -168,8 +174,8 @@ class Host:
 
     async def start_machine(self, uuid: str, first: BootOrder | None = None, on_reboot: OnReboot = "restart") -> None:
         """Returns once QEMU runs. `first`: the order of this run alone; `on_reboot` "destroy": the guest's own restart
-        ends this run. Neither changes the definition. Raises Conflict (machine_running, disk_in_use), NotFound
-        (disk_missing), InvalidInput (iso_missing)."""
+        ends this run. Neither changes the definition. A run that was put aside (virsh managedsave) goes on instead.
+        Raises Conflict (machine_running, disk_in_use), NotFound (disk_missing), InvalidInput (iso_missing)."""
         await self._connection.call(power.start, uuid, first, on_reboot, clock.now(), self.is_local)
 
     async def shut_down(self, uuid: str) -> None:
@@ -203,11 +209,11 @@ class Host:
         """Puts an ISO into a drive, in place of what is in it, now and for the next start. Raises InvalidInput
         (iso_missing, no_such_drive) before anything changes, Conflict (tray_locked) when the guest holds the tray: then
         `force` opens it."""
-        await self._connection.call(media.change, uuid, target, path, force, self.is_local)
+        await self._connection.call(media.change, uuid, target, path, force, self.is_local, self._is_system)
 
     async def eject(self, uuid: str, target: str, force: bool = False) -> None:
         """Empties a drive, now and for the next start. Raises as `insert`."""
-        await self._connection.call(media.change, uuid, target, None, force, self.is_local)
+        await self._connection.call(media.change, uuid, target, None, force, self.is_local, self._is_system)
 
     # Disks.
 
@@ -231,7 +237,7 @@ class Host:
 
     async def resize(self, uuid: str, path: str, size_bytes: int) -> DiskInfo:
         """Grows a disk of the machine, also while it runs (the guest sees it at once). Raises InvalidInput
-        (shrink_refused), NotFound (disk_missing), Conflict (has_snapshots)."""
+        (shrink_refused, bad_size), NotFound (disk_missing)."""
         drive, runs = await self._connection.call(disks.find, uuid, path)
         form = drive.format or "raw"
         if not runs:
@@ -240,11 +246,11 @@ class Host:
         await self._connection.call(disks.grow_live, uuid, drive.target, before, size_bytes)
         return await self._images.info(path, form)
 
-    async def attach_disk(self, uuid: str, path: str) -> str:
-        """One more disk, now (when it runs) and for the next start; libvirt's name for it. Raises NotFound
-        (disk_missing), Conflict (disk_in_use, no_free_slot)."""
-        found = await self._images.info(path, "qcow2")
-        return await self._connection.call(disks.attach, uuid, path, found.format)
+    async def attach_disk(self, uuid: str, path: str, form: str = "qcow2") -> str:
+        """One more disk, now (when it runs) and for the next start; libvirt's name for it. `form` is its format, as
+        Drive has it. Raises NotFound (disk_missing), Conflict (disk_in_use, no_free_slot)."""
+        await self._images.info(path, form)
+        return await self._connection.call(disks.attach, uuid, path, form)
 
     async def detach_disk(self, uuid: str, target: str) -> None:
         """Takes a disk away, its file stays. Raises InvalidInput (no_such_drive), Conflict (disk_held: the guest does

@@ -8,18 +8,18 @@ from madang.machines.hosts import domain_xml, domains, failures, files
 from madang.machines.hosts.binding import libvirt
 
 
-def change(connection: Any, uuid: str, target: str, path: str | None, force: bool, local: bool) -> None:
+def change(connection: Any, uuid: str, target: str, path: str | None, force: bool, local: bool, system: bool) -> None:
     """Puts an ISO into a drive, or empties it (None): in the run first, then for the next start.
 
     Not both at once: libvirt would take the drive of this run for the next start too, with a boot order that was meant
     for this run alone.
     """
     domain = domains.find(connection, uuid)
-    kept = domain_xml.medium_xml(domains.inactive_xml(domain), target, path)
+    kept = domain_xml.medium_xml(domains.inactive_xml(domain), target, path, system)
     if path is not None and local:
         files.check_iso(path)
     if domain.isActive():
-        live = domain_xml.medium_xml(domain.XMLDesc(0), target, path)
+        live = domain_xml.medium_xml(domain.XMLDesc(0), target, path, system)
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | (libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE if force else 0)
         try:
             domain.updateDeviceFlags(live, flags)

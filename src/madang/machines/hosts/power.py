@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,8 @@ from madang.machines.hosts.binding import libvirt
 from madang.machines.hosts.shapes import BootOrder, OnReboot
 
 _KEY_MILLISECONDS = 50
+_RESET_SECONDS = 5.0
+_SETTLE_SECONDS = 0.3
 _MOST_KEYS = 16  # VIR_DOMAIN_SEND_KEY_MAX_KEYS
 
 
@@ -24,6 +28,9 @@ def start(connection: Any, uuid: str, first: BootOrder | None, on_reboot: OnRebo
     definition = domain_xml.parse(xml)
     if local:
         files.check_drives(definition.drives)
+    if domain.hasManagedSaveImage():
+        domain.create()  # the run that was put aside: after another one, its memory would not fit the disk any more
+        return
     # "restart" is what every definition says unless somebody wanted it otherwise.
     run = domain_xml.with_run(xml, first, on_reboot if on_reboot != "restart" else None, began)
     try:
@@ -48,17 +55,25 @@ def shut_down(connection: Any, uuid: str) -> None:
 
 
 def reset(connection: Any, uuid: str) -> None:
-    """Also where the guest's own restart ends the run: QEMU would take this for one."""
+    """Also where the guest's own restart ends the run: libvirt would take this for one."""
     domain = _running(connection, uuid)
     if domain_xml.parse(domain.XMLDesc(0)).on_reboot != "destroy":
         domain.reset()
         return
-    restart, event = libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_RESTART, libvirt.VIR_DOMAIN_LIFECYCLE_REBOOT
-    domain.setLifecycleAction(event, restart, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    event, live = libvirt.VIR_DOMAIN_LIFECYCLE_REBOOT, libvirt.VIR_DOMAIN_AFFECT_LIVE
+    done = threading.Event()
+    number = connection.domainEventRegisterAny(
+        domain, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, lambda *_event: done.set(), None
+    )
     try:
+        domain.setLifecycleAction(event, libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_RESTART, live)
         domain.reset()
+        # What is to be done is looked up when QEMU has reset, not before; no system restarts itself so soon.
+        done.wait(_RESET_SECONDS)
+        time.sleep(_SETTLE_SECONDS)
     finally:
-        domain.setLifecycleAction(event, libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        domain.setLifecycleAction(event, libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY, live)
+        connection.domainEventDeregisterAny(number)
 
 
 def force_off(connection: Any, uuid: str) -> None:

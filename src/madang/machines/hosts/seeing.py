@@ -49,6 +49,7 @@ def _run_of(xml: str) -> _Run:
 
 def snapshot(connection: Any, local: bool, began: Mapping[str, float]) -> dict[str, Seen]:
     """`began`: when runs began that others have started, by uuid, where it was seen."""
+    persistent = {each.UUIDString() for each in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)}
     flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT  # one that is busy must not hold up the others
     seen = {}
     for domain, facts in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, flags):
@@ -58,7 +59,7 @@ def snapshot(connection: Any, local: bool, began: Mapping[str, float]) -> dict[s
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 continue  # gone meanwhile
             raise
-        seen[one.uuid] = one
+        seen[one.uuid] = msgspec.structs.replace(one, persistent=one.uuid in persistent)
     return seen
 
 
@@ -66,7 +67,7 @@ def look(connection: Any, uuid: str, local: bool, began: Mapping[str, float]) ->
     """One, with the sizes of its disks while it runs."""
     domain = domains.find(connection, uuid)
     number, reason = domain.state()
-    seen = _seen(domain, number, reason, local, began)
+    seen = msgspec.structs.replace(_seen(domain, number, reason, local, began), persistent=bool(domain.isPersistent()))
     if seen.state == "shut_off":
         return seen
     drives = tuple(_sized(domain, drive) for drive in seen.definition.drives)
@@ -83,7 +84,6 @@ def _seen(domain: Any, number: int, reason: int, local: bool, began: Mapping[str
         definition=inactive,
         inactive=inactive,
         reason=why,
-        persistent=bool(domain.isPersistent()),
         own=inactive.name.startswith(NAME_PREFIX),
     )
     if number == libvirt.VIR_DOMAIN_SHUTOFF:

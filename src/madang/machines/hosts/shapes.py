@@ -62,7 +62,7 @@ class Drive(msgspec.Struct, frozen=True):
     path: str | None  # None: an empty drive, or nothing that is a file
     bus: str
     format: str | None = None
-    size_bytes: int | None = None  # virtual; known of disks of machines that run
+    size_bytes: int | None = None  # virtual; Host.look knows it of disks while the machine runs
     tray_open: bool = False
     boot: int | None = None  # its place in the boot order, from 1
 

@@ -45,11 +45,41 @@ def upgrade() -> None:
         sa.Column("dismissed", sa.LargeBinary(), nullable=False),
         sa.Column("protected", sa.Boolean(), nullable=False),
         sa.Column("adopted", sa.Boolean(), nullable=False),
+        sa.Column("template", sa.Boolean(), nullable=False),
+        sa.Column("parent", sa.String(length=36), nullable=True),
+        sa.Column("cloned_from", sa.String(length=80), nullable=True),
+        sa.Column("shares", sa.LargeBinary(), nullable=False),
         sa.Column("failure", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_machines")),
     )
     with op.batch_alter_table("machines", schema=None) as batch_op:
         batch_op.create_index("ix_machines_person_id_created_at", ["person_id", "created_at"], unique=False)
+        batch_op.create_index("ix_machines_parent", ["parent"], unique=False)
+
+    op.create_table(
+        "machine_shares",
+        sa.Column("machine_id", sa.String(length=36), nullable=False),
+        sa.Column("person_id", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("machine_id", "person_id", name=op.f("pk_machine_shares")),
+    )
+    with op.batch_alter_table("machine_shares", schema=None) as batch_op:
+        batch_op.create_index("ix_machine_shares_person_id", ["person_id"], unique=False)
+
+    op.create_table(
+        "machine_disks",
+        sa.Column("id", sa.String(length=20), nullable=False),
+        sa.Column("person_id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("host", sa.String(length=40), nullable=False),
+        sa.Column("path", sa.String(length=4096), nullable=False),
+        sa.Column("size_bytes", size, nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("machine_id", sa.String(length=36), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_machine_disks")),
+    )
+    with op.batch_alter_table("machine_disks", schema=None) as batch_op:
+        batch_op.create_index("ix_machine_disks_machine_id", ["machine_id"], unique=False)
+        batch_op.create_index("ix_machine_disks_person_id", ["person_id"], unique=False)
 
     op.create_table(
         "machine_operations",

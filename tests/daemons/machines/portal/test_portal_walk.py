@@ -12,7 +12,7 @@ def test_from_the_installer_to_the_disk_and_back(kim: MachineClient, libvirtd: P
     made = kim.make('"Web" <1> & 기계', iso_path=str(tiny), notes="for\nthe class")
     machine = made["id"]
     assert (made["state"], made["boot_order"], made["installation_status"]) == ("shut_off", "cdrom_hd", "NotInstalled")
-    assert media(made) == [tiny.name, None] and made["disk_size"] == 300_000_000 and made["suggestions"] == []
+    assert media(made) == [tiny.name, None] and made["disk_size"] == 300_000_256 and made["suggestions"] == []
 
     # It installs; its own restart ends that run, and it starts again from its disk.
     assert kim.act(machine, "start")["state"] in ("running", "starting")

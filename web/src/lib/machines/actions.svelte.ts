@@ -5,7 +5,7 @@ import { machines } from './machines.svelte';
 import { diskFirst, type Act, type BootOrder, type Machine } from './model';
 import { machineWords } from './words';
 
-export type DialogName = 'act' | 'apply' | 'insert' | 'describe' | 'remove' | 'grow' | 'preset' | 'eject';
+export type DialogName = 'act' | 'apply' | 'insert' | 'describe' | 'remove' | 'grow' | 'preset' | 'clone' | 'share';
 
 /** Which dialog is open about which machine; drawn once, by MachineDialogs. */
 class OpenDialog {
@@ -13,7 +13,7 @@ class OpenDialog {
   machineId = $state('');
   /** Of "act". */
   act = $state<Act>('shut_down');
-  /** Of "insert" and "eject": the drive. */
+  /** Of "insert": the drive. */
   target = $state<string | undefined>();
 
   show(name: DialogName, machine: Pick<Machine, 'id'>, more: { act?: Act; target?: string } = {}): void {
@@ -31,7 +31,7 @@ class OpenDialog {
 export const dialog = new OpenDialog();
 
 /** Where on the page something was done, and where its refusal is told. */
-export type Part = 'power' | 'boot' | 'media' | 'installation' | 'disk' | 'operation' | 'about';
+export type Part = 'power' | 'boot' | 'media' | 'installation' | 'disk' | 'operation' | 'about' | 'copies';
 
 export interface Doing {
   part: Part;

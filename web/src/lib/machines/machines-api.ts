@@ -1,5 +1,19 @@
 import { api } from '../kernel/api';
-import type { Act, BootOrder, BootPreset, Disk, InstallationStatus, Iso, Machine, NewMachine, Operation, Options } from './model';
+import type {
+  Act,
+  Backup,
+  BootOrder,
+  BootPreset,
+  Disk,
+  InstallationStatus,
+  Iso,
+  Machine,
+  NewMachine,
+  Operation,
+  Options,
+  Share,
+  Snapshot,
+} from './model';
 
 const base = '/api/vms';
 /** The address of one machine, or of something of it. */
@@ -54,6 +68,29 @@ export const machinesApi = {
   operations: (id: string) => api<Operation[]>('GET', of(id, '/operations')),
   cancel: (id: string, operation: string) =>
     api<Operation>('POST', of(id, `/operations/${encodeURIComponent(operation)}/cancel`)),
+
+  share: (id: string, person: string, mode: Share['mode']) =>
+    api<Machine>('POST', of(id, '/shares'), { body: { person, mode } }),
+  unshare: (id: string, person: string) => api<Machine>('DELETE', of(id, `/shares/${encodeURIComponent(person)}`)),
+
+  snapshots: (id: string) => api<Snapshot[]>('GET', of(id, '/snapshots')),
+  takeSnapshot: (id: string, title: string) => api<Machine>('POST', of(id, '/snapshots'), { body: { title } }),
+  revert: (id: string, name: string) => api<Machine>('POST', of(id, `/snapshots/${encodeURIComponent(name)}/revert`)),
+  dropSnapshot: (id: string, name: string) => api<Machine>('DELETE', of(id, `/snapshots/${encodeURIComponent(name)}`)),
+
+  setTemplate: (id: string, template: boolean) => api<Machine>('POST', of(id, '/template'), { body: { template } }),
+  clone: (id: string, name: string, linked: boolean) => api<Machine>('POST', of(id, '/clone'), { body: { name, linked } }),
+  flatten: (id: string) => api<Machine>('POST', of(id, '/disk/flatten')),
+
+  backups: (id: string) => api<Backup[]>('GET', of(id, '/backups')),
+  backUp: (id: string) => api<Machine>('POST', of(id, '/backups')),
+  verify: (id: string, backup: string) => api<Machine>('POST', of(id, `/backups/${encodeURIComponent(backup)}/verify`)),
+  restore: (id: string, backup: string) => api<Machine>('POST', of(id, `/backups/${encodeURIComponent(backup)}/restore`)),
+  /** One's own, also of machines that are gone. */
+  allBackups: () => api<Backup[]>('GET', `${base}/backups`),
+  newFromBackup: (backup: string, name: string) =>
+    api<Machine>('POST', `${base}/backups/${encodeURIComponent(backup)}/new`, { body: { name } }),
+  removeBackup: (backup: string) => api<void>('DELETE', `${base}/backups/${encodeURIComponent(backup)}`),
 
   isos: () => api<Iso[]>('GET', '/api/isos'),
   removeIso: (path: string) => api<void>('DELETE', `/api/isos?${new URLSearchParams({ path })}`),

@@ -3,7 +3,7 @@ import { problemOf, type Problem } from '../kernel/problem';
 import { myself } from '../identity/me.svelte';
 import { machinesApi } from './machines-api';
 import { ordered, withList, withNews, without, withOperation, type Machines } from './merge';
-import { hasScreen, type Iso, type Machine, type NewMachine, type Operation, type Options } from './model';
+import { hasScreen, type Iso, type Machine, type NewMachine, type Operation, type Options, type Share } from './model';
 
 /** The machines this page knows of, kept current by live news and by re-reading after every reconnection. */
 class MachineStore {
@@ -22,7 +22,8 @@ class MachineStore {
   #isosWanted = false;
 
   all = $derived(ordered(this.#all));
-  own = $derived(this.all.filter((item) => item.owner.id === myself.me?.person.id));
+  /** One's own, and those that others share. */
+  own = $derived(this.all.filter((item) => this.right(item) !== 'manage'));
   /** Those that the list shows. */
   shown = $derived(this.everybody ? this.all : this.own);
 
@@ -41,9 +42,30 @@ class MachineStore {
     return this.#all[id];
   }
 
-  /** Its screen is there, and it is one's own: nobody else's is shown, not even to operators. */
+  /** By what right it is here: one's own, shared to be looked at or used, or as an operator. */
+  right(machine: Machine): 'own' | Share['mode'] | 'manage' {
+    if (machine.owner.id === myself.me?.person.id) return 'own';
+    return machine.shares.find((share) => share.person_id === myself.me?.person.id)?.mode ?? 'manage';
+  }
+
+  /** Its screen is there and may be looked at: not by operators, whose it is not. */
+  maySee(machine: Machine): boolean {
+    return hasScreen(machine) && this.right(machine) !== 'manage';
+  }
+
+  /** And used. */
   mayOpen(machine: Machine): boolean {
-    return machine.owner.id === myself.me?.person.id && hasScreen(machine);
+    return this.maySee(machine) && this.right(machine) !== 'view';
+  }
+
+  /** Turn it on and off, choose what it boots. */
+  mayOperate(machine: Machine): boolean {
+    return this.right(machine) !== 'view';
+  }
+
+  /** Everything else of it. */
+  mayManage(machine: Machine): boolean {
+    return ['own', 'manage'].includes(this.right(machine));
   }
 
   accept(news: Machine): void {

@@ -71,6 +71,35 @@ export interface Operation {
   failure: Failure | null;
 }
 
+/** Another person who may look at a machine (view), or also use it (operate). */
+export interface Share {
+  person_id: string;
+  name: string;
+  mode: 'view' | 'operate';
+}
+
+export interface Snapshot {
+  name: string;
+  title: string;
+  created_at: string;
+  /** The machine's when it was taken. */
+  state: string;
+  parent: string | null;
+  current: boolean;
+}
+
+/** All disks of a machine as one moment had them. */
+export interface Backup {
+  id: string;
+  machine_id: string;
+  machine_name: string;
+  created_at: string;
+  size: number;
+  verified_at: string | null;
+  /** Made by itself, before another one was put over the machine. */
+  safety: boolean;
+}
+
 export interface Machine {
   id: string;
   name: string;
@@ -102,6 +131,12 @@ export interface Machine {
   protected: boolean;
   /** It was there before this portal. */
   adopted: boolean;
+  /** Others are made of it; it does not run. */
+  template: boolean;
+  /** Its disk holds only the difference to a template's. */
+  linked: boolean;
+  cloned_from: string | null;
+  shares: Share[];
   suggestions: Suggestion[];
   operation: Operation | null;
   /** So many operations wait behind that. */
@@ -225,7 +260,8 @@ export function hasScreen(machine: Pick<Machine, 'state' | 'screenshot'>): boole
 }
 
 /** What can be done with its power now, the likeliest first. */
-export function powerActs(machine: Pick<Machine, 'state'>): Act[] {
+export function powerActs(machine: Pick<Machine, 'state' | 'template'>): Act[] {
+  if (machine.template) return [];
   switch (machine.state) {
     case 'shut_off':
     case 'crashed':

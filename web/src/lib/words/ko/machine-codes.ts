@@ -56,6 +56,19 @@ export const machineCodes: Record<string, { title: string; hint?: string }> = {
   cannot_grow: { title: '시스템이 스스로 늘리지 못했습니다.', hint: '시스템 안에서 파티션과 파일 시스템을 직접 늘려 주십시오.' },
   quota_reached: { title: '쓸 수 있는 몫을 다 쓰셨습니다.', hint: '쓰지 않는 가상 머신을 지우거나 운영자에게 요청해 주십시오.' },
 
+  // Snapshots, templates and backups.
+  snapshot_exists: { title: '같은 이름의 스냅숏이 이미 있습니다.', hint: '다른 이름을 써 주십시오.' },
+  snapshot_unsupported: { title: '이 상태에서는 스냅숏을 찍을 수 없습니다.', hint: '종료한 뒤 찍거나 백업을 만들어 주십시오.' },
+  no_such_snapshot: { title: '그런 스냅숏이 없습니다.', hint: '지워졌을 수 있습니다.' },
+  is_template: { title: '템플릿입니다.', hint: '먼저 다시 가상 머신으로 바꾸어 주십시오.' },
+  not_a_template: { title: '템플릿이 아닙니다.', hint: '종료한 뒤 템플릿으로 만들어 주십시오.' },
+  has_clones: { title: '이 디스크를 쓰는 가상 머신이 있습니다.', hint: '그것을 지우거나 디스크를 온전하게 만들어 주십시오.' },
+  not_linked: { title: '이미 온전한 디스크입니다.' },
+  flatten_failed: { title: '디스크를 온전하게 만들지 못했습니다.', hint: '자리가 있는지 확인한 뒤 다시 시도해 주십시오.' },
+  backup_not_found: { title: '그런 백업이 없습니다.', hint: '지워졌을 수 있습니다.' },
+  backup_failed: { title: '백업하지 못했습니다.', hint: '다시 시도해 주십시오. 계속되면 운영자에게 알려 주십시오.' },
+  backup_damaged: { title: '백업이 손상되었습니다.', hint: '다른 백업을 써 주십시오.' },
+
   // Operations and hosts.
   queue_full: { title: '기다리는 일이 너무 많습니다.', hint: '앞의 일이 끝난 뒤 다시 시도해 주십시오.' },
   cannot_cancel: { title: '도중에 멈출 수 없는 일입니다.', hint: '곧 끝납니다.' },

@@ -1,0 +1,108 @@
+"""Templates and the machines that are made of them: by a copy of the disk, or by the difference to it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from madang.identity.model import Visitor, checked_text
+from madang.kernel import clock
+from madang.kernel.errors import Conflict
+from madang.machines.hosts.shapes import Seen
+from madang.machines.model import Machine, Medium, State
+from madang.machines.operations import Outcome, Room, Work
+from madang.machines.service import NAME_LONGEST, Machines
+
+
+def rooms() -> dict[str, Room]:
+    return {"flatten": Room(_flatten, can_cancel=True)}
+
+
+async def _flatten(work: Work) -> Outcome:
+    seen = await work.host.look(work.machine.id)
+    target = next(drive.target for drive in seen.inactive.disks if drive.path == work.machine.disk_path)
+    await work.host.flatten(work.machine.id, target, work.progress)
+
+    def changes(_machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
+        return {"parent": None}
+
+    return Outcome(changes)
+
+
+class Templates:
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+
+    async def declare(self, visitor: Visitor, machine_id: str, template: bool) -> Machine:
+        """Make it a template, or a machine again. Raises Conflict (machine_running, has_clones, machine_busy)."""
+        machine = await self._machines.managed(visitor, machine_id)
+        if machine.state is not State.SHUT_OFF:
+            raise Conflict(
+                "It is not off.", code="machine_running", title="The machine runs", hint="Shut it down first."
+            )
+        if await self._machines.journal.open(machine.id):
+            raise Conflict("Something is at work on it.", code="machine_busy", hint="Wait until that is over.")
+        if not template:
+            await self._machines.refuse_with_clones(machine)
+        return await self._machines.edit(machine, str(machine.edition), template=template)
+
+    async def clone(self, visitor: Visitor, machine_id: str, name: str, *, linked: bool) -> tuple[Machine, bool]:
+        """A new machine of its disk, which is the template's owner's or an operator's.
+
+        Raises Conflict (not_a_template), LimitReached, InvalidInput, SiteError.
+        """
+        machine = await self._machines.managed(visitor, machine_id)
+        if not machine.template:
+            raise Conflict(
+                "Only of templates others are made.",
+                code="not_a_template",
+                hint="Shut it down, and make it a template.",
+            )
+        given = {"source": machine.disk_path, "linked": linked}
+        return await self._machines.make(visitor, self.like(machine, visitor, name, linked=linked), given)
+
+    def like(self, machine: Machine, visitor: Visitor, name: str, *, linked: bool) -> Machine:
+        """A machine of somebody as this one is, that has nothing of its own yet."""
+        machine_id = str(uuid.uuid4())
+        return msgspec.structs.replace(
+            machine,
+            id=machine_id,
+            person_id=visitor.person.id,
+            person_name=visitor.person.name,
+            name=checked_text("name", name, NAME_LONGEST),
+            notes="",
+            state=State.CREATING,
+            boot_order=machine.boot_order or self._machines.settings.boot_order,
+            disk_path=self._machines.fleet.disk_path(machine_id),
+            disk_used=None,
+            media=tuple(Medium(medium.target, None) for medium in machine.media),
+            missing=(),
+            created_at=clock.now(),
+            version=1,
+            edition=1,
+            run=None,
+            unknown_since=None,
+            asked_off_at=None,
+            next_boot=None,
+            next_boot_why=None,
+            sign=None,
+            outside=(),
+            dismissed=(),
+            protected=False,
+            adopted=False,
+            template=False,
+            parent=machine.id if linked else None,
+            cloned_from=machine.name,
+            shares=(),
+            failure=None,
+        )
+
+    async def flatten(self, visitor: Visitor, machine_id: str) -> tuple[Machine, bool]:
+        """Make a linked clone's disk whole. Raises Conflict (not_linked)."""
+        machine = await self._machines.managed(visitor, machine_id)
+        if machine.parent is None:
+            raise Conflict("Its disk is whole.", code="not_linked")
+        return await self._machines.act(visitor, machine, "flatten")

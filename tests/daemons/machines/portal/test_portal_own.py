@@ -1,0 +1,82 @@
+"""A site that names no host, on a machine without a libvirt of the system: it brings its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from madang.machines import local_host
+from tests.daemons.machines.portal.house import MachineClient
+from tests.support import libvirt
+from tests.support.accounts import AS_ROOT, make_account, remove_account
+from tests.support.portal import PortalProcess
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def account() -> Iterator[str]:
+    if lacking := libvirt.missing():
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    if os.access(local_host.SYSTEM_SOCKET, os.R_OK | os.W_OK):
+        pytest.skip("the system's libvirt runs here")
+    name = make_account(f"mdgo{os.getpid()}") if AS_ROOT else ""
+    yield name
+    if name:
+        remove_account(name)
+
+
+@pytest.fixture
+def pool() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="mo-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder / "pool"
+    for daemon in daemons(folder):
+        daemon.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def daemons(folder: Path) -> list[psutil.Process]:
+    """Our libvirtd: its home is in this folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.name() == "libvirtd" and process.environ().get("HOME", "").startswith(str(folder)):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def test_it_is_started_when_it_is_needed_and_again_when_it_is_killed(account: str, pool: Path) -> None:
+    settings = {
+        "MACHINES_FOLDER": str(pool),
+        "MACHINES_ACCOUNT": account,
+        "MACHINES_DOMAIN_TYPE": "qemu",
+        "MACHINES_MEMORY_BYTES": str(libvirt.MEMORY),
+        "MACHINES_LOOK_SECONDS": "1.0",
+    }
+    with PortalProcess(**settings) as portal:
+        portal.add_person("kim")
+        with MachineClient(portal.url, {"authorization": f"Bearer {portal.token_for('kim')}"}) as kim:
+            assert not pool.exists(), "nobody needs it yet"
+            machine = kim.make()["id"]
+            kim.act(machine, "start")
+            kim.until_state(machine, "running")
+            home = pool if AS_ROOT else portal.state
+            (daemon,) = daemons(home)
+            os.kill(daemon.pid, signal.SIGKILL)
+            eventually(
+                lambda: len(daemons(home)) == 1 and daemons(home)[0].pid != daemon.pid, 20, "it does not come again"
+            )
+            kim.until_state(machine, "running", seconds=20)
+            kim.act(machine, "force_off")
+            assert kim.delete(f"/api/vms/{machine}", params={"name": "web"}).status_code == 204
+        for process in daemons(home):
+            process.kill()
