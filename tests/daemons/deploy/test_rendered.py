@@ -12,12 +12,16 @@ from tests.support.proxy import Proxy
 
 LAYOUTS = [
     pytest.param([], ["madang.service"], id="one portal"),
-    pytest.param(["--separate"], ["madang-identity.service", "madang-vnc.service"], id="a process for each service"),
+    pytest.param(
+        ["--separate"],
+        ["madang-identity.service", "madang-machines.service", "madang-vnc.service"],
+        id="a process for each service",
+    ),
     pytest.param(["--portals", "127.0.0.1:8080,127.0.0.1:8081"], ["madang@.service"], id="two portals on this host"),
     pytest.param(["--portals", "10.0.0.1:8080,10.0.0.2:8080"], ["madang.service"], id="portals on two hosts"),
     pytest.param(
         ["--portals", "10.0.0.1:8080,10.0.0.2:8080", "--separate"],
-        ["madang-identity.service", "madang-vnc.service"],
+        ["madang-identity.service", "madang-machines.service", "madang-vnc.service"],
         id="services on two hosts",
     ),
     pytest.param(["--user", "www-data"], ["madang.service"], id="as an ordinary user"),

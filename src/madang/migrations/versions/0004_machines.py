@@ -104,9 +104,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_machine_operations")),
     )
     with op.batch_alter_table("machine_operations", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_machine_operations_machine_id_created_at", ["machine_id", "created_at"], unique=False
-        )
+        batch_op.create_index("ix_machine_operations_machine_id_created_at", ["machine_id", "created_at"], unique=False)
         batch_op.create_index("ix_machine_operations_ended_at", ["ended_at"], unique=False)
 
     op.create_table(
