@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ MEMORY = 192 * 2**20
 DISK = 300 * MB
 # TCG on a busy machine; what waits for a guest waits this long at most.
 GUEST_SECONDS = 120.0
+_numbers = itertools.count(1)
 QUICK = Limits(connect=10.0, call=60.0, retry=0.1, silent=2.0, tray=8.0)
 
 
@@ -46,7 +48,7 @@ class PrivateLibvirt:
     """One libvirtd; it can be killed and started again. `pool` and `isos` are folders that its machines may read."""
 
     def __init__(self) -> None:
-        self.account = make_account(f"mdgv{os.getpid()}") if AS_ROOT else None
+        self.account = make_account(f"mdgv{os.getpid()}x{next(_numbers)}") if AS_ROOT else None
         self.folder = Path(tempfile.mkdtemp(prefix="mv-", dir="/tmp"))
         self.pool, self.isos = self.folder / "pool", self.folder / "isos"
         self.folder.chmod(0o711)
