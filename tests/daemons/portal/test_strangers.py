@@ -42,23 +42,25 @@ def filled(path: str, session: str) -> str:
     return path
 
 
-def some_body(method: str, path: str) -> dict[str, Any]:
-    if (known := BODIES.get(path.rpartition("/")[2])) is not None:
+def some_body(method: str, path: str, what: dict[str, Any]) -> dict[str, Any]:
+    if (known := BODIES.get(path.rpartition("/")[2])) is not None and "{session_id}" in path:
         return known if method in UNSAFE else {key: value for key, value in known.items() if key == "params"}
+    needed = [one["name"] for one in what.get("parameters", ()) if one["in"] == "query" and one.get("required")]
+    asked: dict[str, Any] = {"params": dict.fromkeys(needed, "1")} if needed else {}
     if method == "patch":
-        return {"json": {"name": "mine now"}}
-    return {"json": {}} if method in UNSAFE else {}
+        return asked | {"json": {"name": "mine now"}}
+    return asked | {"json": {}} if method in UNSAFE else asked
 
 
 def test_another_persons_session_is_not_there(operations: list[Operation], lee: Client, shared: OnMachine) -> None:
     asked = 0
-    for method, path, _what in operations:
+    for method, path, what in operations:
         if "{session_id}" not in path:
             continue
-        answer = lee.request(method, filled(path, shared.id), **some_body(method, path))
+        answer = lee.request(method, filled(path, shared.id), **some_body(method, path, what))
         assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found"), (method, path)
         # The same as for one that never was: nobody learns what there is.
-        unknown = lee.request(method, filled(path, "000000000000"), **some_body(method, path))
+        unknown = lee.request(method, filled(path, "000000000000"), **some_body(method, path, what))
         assert unknown.status_code == 404
         assert unknown.text.replace("000000000000", shared.id) == answer.text
         asked += 1
@@ -97,7 +99,7 @@ def test_nobody_gets_in_unknown(portal: PortalProcess, operations: list[Operatio
         for method, path, what in operations:
             if not path.startswith("/api/") or path in ENTRANCE:
                 continue
-            answer = nobody.request(method, filled(path, shared.id), headers=headers, **some_body(method, path))
+            answer = nobody.request(method, filled(path, shared.id), headers=headers, **some_body(method, path, what))
             assert (answer.status_code, answer.json()["code"]) == (401, "not_signed_in"), (method, path, what)
         for path in (f"/vncproxy/{shared.id}", "/api/live"):
             status, problem = refusal(portal.ws_url + path, headers | {"Origin": portal.url})
@@ -109,10 +111,10 @@ def test_a_foreign_origin_is_refused_everywhere(
 ) -> None:
     kim = browser("kim")
     for origin in ("https://evil.example", "null", f"{portal.url}.evil.example", "http://127.0.0.1:1"):
-        for method, path, _what in operations:
+        for method, path, what in operations:
             if method in UNSAFE:
                 answer = kim.request(
-                    method, filled(path, shared.id), headers={"origin": origin}, **some_body(method, path)
+                    method, filled(path, shared.id), headers={"origin": origin}, **some_body(method, path, what)
                 )
                 assert answer.status_code in (403, 422), (method, path, answer.text)
                 if answer.status_code == 403:
@@ -146,9 +148,9 @@ def test_without_the_right_csrf_token_nothing_changes(
     del kim.headers["x-csrf-token"]
     for token in (None, "", "wrong", others):
         headers = {} if token is None else {"x-csrf-token": token}
-        for method, path, _what in operations:
+        for method, path, what in operations:
             if method in UNSAFE and path not in ENTRANCE:
-                answer = kim.request(method, filled(path, shared.id), headers=headers, **some_body(method, path))
+                answer = kim.request(method, filled(path, shared.id), headers=headers, **some_body(method, path, what))
                 assert (answer.status_code, answer.json()["code"]) == (403, "csrf_token_wrong"), (method, path)
     assert kim.session(shared.id)["state"] == "ready"
 
