@@ -299,6 +299,11 @@ export function pendingOrder(machine: Pick<Machine, 'pending'>): Pending | undef
   return machine.pending.find((item) => item.what === 'boot_order');
 }
 
+/** Changes when there may be something new to read of a machine; its deletion leaves nothing to read. */
+export function workOf(machine: Pick<Machine, 'operation'>): string {
+  return machine.operation && machine.operation.kind !== 'delete' ? machine.operation.id : '';
+}
+
 export function isAtWork(operation: Operation | null): operation is Operation {
   return operation !== null && (operation.state === 'queued' || operation.state === 'running');
 }
