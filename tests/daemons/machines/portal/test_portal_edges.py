@@ -28,13 +28,15 @@ def test_another_persons_uuid_is_not_there_in_any_route_or_socket(
         "attach": {"iso_path": str(some_iso)}, "installation-status": {"installation_status": "Installed"},
         "dismiss": {"code": "insert_iso"}, "resize": {"size_gb": 2}, "keys": {"keys": ["a"]},
         "shares": {"person": "admin"}, "snapshots": {"title": "x"}, "template": {"template": True},
-        "clone": {"name": "x"},
+        "clone": {"name": "x"}, "disks": {"name": "x", "size_gb": 1}, "disks/attach": {"disk": "x"},
+        "disks/detach": {"disk": "x"},
     }  # fmt: skip
     for path, methods in schema["paths"].items():
         if "{machine_id}" not in path or "strangers" in path:
             continue
         for method in methods:
-            body = bodies.get(path.rpartition("/")[2], {})
+            *_, before, last = path.split("/")
+            body = bodies.get(f"{before}/{last}", bodies.get(last, {}))
             url = path.replace("{machine_id}", machine).replace("{operation_id}", "0" * 14)
             answer = lee.request(
                 method, url, params={"name": "web"}, json=None if method in ("get", "delete") else body
