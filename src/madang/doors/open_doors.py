@@ -9,6 +9,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal
 
+import msgspec
+
+from madang.kernel.events import Event, Events
 from madang.kernel.sockets import WebSocket
 
 Mode = Literal["view", "control"]
@@ -91,6 +94,19 @@ class OpenDoors:
         for door in tuple(self._doors):
             if chosen(door):
                 door.close(code, reason)
+
+    def close_for_who_leaves(self, events: Events, code: int) -> None:
+        """From now on, doors of people who sign out or are disabled are closed at once."""
+
+        async def left(event: Event) -> None:
+            said = msgspec.json.decode(event.data)
+            person, sign_in = said["person"], said.get("sign_in")
+            self.close_where(
+                lambda door: door.person == person and sign_in in (None, door.sign_in), code, "you are signed out"
+            )
+
+        events.on("person.signed_out", left)
+        events.on("person.disabled", left)
 
     async def check(self, code: int, reason: str) -> None:
         """Close the doors of those who would not be let in any more."""

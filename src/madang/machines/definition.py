@@ -6,13 +6,10 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 
-import msgspec
-
 from madang.identity.audit import Audit
 from madang.identity.service import People
 from madang.identity.settings import IdentitySettings
 from madang.identity.sign_on import SignOn
-from madang.kernel.events import Event
 from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings, as_root
@@ -103,7 +100,7 @@ def assemble(ground: Ground) -> Parts:
     offers = Offers(machines, boot, lambda: missing(ground.settings))
     supervisor = Supervisor(machines, uploads)
     doors = Doors(machines, sign_on)
-    _close_doors_of_people_who_left(ground, doors)
+    doors.open.close_for_who_leaves(ground.events, NO_LONGER_ALLOWED)
 
     async def stop() -> None:
         await operations.stop()
@@ -134,20 +131,6 @@ def assemble(ground: Ground) -> Parts:
         start=supervisor.start,
         stop=stop,
     )
-
-
-def _close_doors_of_people_who_left(ground: Ground, doors: Doors) -> None:
-    async def signed_out(event: Event) -> None:
-        said = msgspec.json.decode(event.data)
-        person, sign_in = said["person"], said.get("sign_in")
-        doors.open.close_where(
-            lambda door: door.person == person and sign_in in (None, door.sign_in),
-            NO_LONGER_ALLOWED,
-            "you are signed out",
-        )
-
-    ground.events.on("person.signed_out", signed_out)
-    ground.events.on("person.disabled", signed_out)
 
 
 machines = Service(

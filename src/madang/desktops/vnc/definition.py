@@ -21,7 +21,7 @@ from madang.desktops.reports import Reports
 from madang.desktops.routes import router
 from madang.desktops.rules import Patience
 from madang.desktops.service import Desktops, Limits
-from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, Doors, agent_socket
+from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, agent_socket
 from madang.desktops.supervisor import Supervisor
 from madang.desktops.vnc.launching import launchers_of, order, portals, standard_preset
 from madang.desktops.vnc.rooms import rooms_of
@@ -94,7 +94,7 @@ def assemble(ground: Ground) -> Parts:
         inside.forget,
         reports.forget,
     ]
-    _close_doors_of_people_who_left(ground, doors)
+    doors.open.close_for_who_leaves(ground.events, NO_LONGER_ALLOWED)
     _cut_native_clients_of_disabled_people(ground, desktops)
 
     async def stop() -> None:
@@ -114,20 +114,6 @@ def assemble(ground: Ground) -> Parts:
         start=supervisor.start,
         stop=stop,
     )
-
-
-def _close_doors_of_people_who_left(ground: Ground, doors: Doors) -> None:
-    async def signed_out(event: Event) -> None:
-        said = msgspec.json.decode(event.data)
-        person, sign_in = said["person"], said.get("sign_in")
-        doors.open.close_where(
-            lambda door: door.person == person and sign_in in (None, door.sign_in),
-            NO_LONGER_ALLOWED,
-            "you are signed out",
-        )
-
-    ground.events.on("person.signed_out", signed_out)
-    ground.events.on("person.disabled", signed_out)
 
 
 def _cut_native_clients_of_disabled_people(ground: Ground, desktops: Desktops) -> None:
