@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 
 from madang.identity.model import Visitor
@@ -23,6 +24,8 @@ from madang.machines.views import (
     RangeView,
 )
 
+READY_SECONDS = 5.0
+
 
 class Offers:
     def __init__(self, machines: Machines, boot: Boot, missing: Callable[[], Sequence[Missing]]) -> None:
@@ -32,7 +35,9 @@ class Offers:
 
     async def options(self, visitor: Visitor) -> OptionsView:
         limits = self._machines.settings
-        self._machines.fleet.need()
+        # Where our own libvirt has to be started first, that takes a second or two: no reason to call it lost.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._machines.fleet.ready(), READY_SECONDS)
         counts = await self._machines.store.per_host()
         hosts = self._machines.fleet.hosts.values()
         return OptionsView(
