@@ -200,12 +200,16 @@ class Serial:
         eventually(lambda: words in self.read(), seconds, lambda: self.said[-2000:], pause=0.1)
         return self.said.rpartition(words)[2]
 
-    def run(self, command: str, seconds: float = GUEST_SECONDS) -> str:
-        """A command in the tiny system; what it printed."""
-        self.said = ""
+    def send(self, command: str) -> None:
+        """A command that may end the tiny system."""
         line = f"{command}\n".encode()
         while line:
             line = line[max(self._stream.send(line), 0) :]
+
+    def run(self, command: str, seconds: float = GUEST_SECONDS) -> str:
+        """A command in the tiny system; what it printed."""
+        self.said = ""
+        self.send(command)
         self.wait_for("TINY did it: ", seconds)
         return self.said.partition("TINY did it: ")[0].replace("\r", "").strip()
 

@@ -2,7 +2,8 @@
 
 **Nobody lands in the installer twice.** A run that begins from a medium, other than by an order that is the CD alone
 on a system that is installed, ends at the guest's own restart (`ends_at_restart`). Then the machine starts again, and
-that one start takes the disk first; the kept order stays, and a suggestion offers to change it.
+that one start takes the disk first; the kept order stays, and a suggestion offers to change it. Where the guest turned
+itself off instead, the same holds for the start that somebody asks for.
 """
 
 from __future__ import annotations
@@ -73,11 +74,12 @@ def decide(machine: Machine, sight: Sight, now: float, shut_down_seconds: float)
     if machine.unknown_since is not None:
         changes["unknown_since"] = None
     changes |= _around(machine, sight)
-    again = changes.get("run", machine.run) is None and _restarts(machine, sight.seen)
-    if again and sight.busy:
+    ended = changes.get("run", machine.run) is None and _ended_itself(machine, sight.seen)
+    again = ended and sight.seen.ended_by != "shutdown"
+    if ended and sight.busy:
         changes = {name: value for name, value in changes.items() if name not in ("run", "state", "asked_off_at")}
-    elif again:
-        changes |= _after_restart(machine)
+    elif ended:
+        changes |= _after_installer(machine)
     changes = {key: value for key, value in changes.items() if getattr(machine, key) != value}
     if again and not sight.busy:
         return Decision(Step.RESTART, "the guest restarted", changes)
@@ -172,14 +174,14 @@ def kept(machine: Machine, seen: Seen) -> dict[str, Any]:
     return differing | {"outside": said, "dismissed": dismissed, "edition": machine.edition + 1}
 
 
-def _restarts(machine: Machine, seen: Seen) -> bool:
-    """Whether its run, which has ended, is to go on with another one: the guest ended it, and nobody asked for that."""
+def _ended_itself(machine: Machine, seen: Seen) -> bool:
+    """Whether a run that began from a medium was ended by its guest, and nobody had asked for that."""
     if machine.run is None or not machine.run.ends_at_restart or machine.asked_off_at is not None:
         return False
     return seen.state == "shut_off" and seen.reason == "shutdown"
 
 
-def _after_restart(machine: Machine) -> dict[str, Any]:
+def _after_installer(machine: Machine) -> dict[str, Any]:
     assert machine.run is not None
     changes: dict[str, Any] = {}
     if machine.installation is Installation.INSTALLING:

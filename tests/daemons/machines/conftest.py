@@ -51,6 +51,18 @@ def tiny(libvirt_session: PrivateLibvirt, tmp_path_factory: pytest.TempPathFacto
     return to
 
 
+@pytest.fixture
+def waiting(libvirt_session: PrivateLibvirt, tmp_path: Path) -> Iterator[Path]:
+    """The ISO that installs nothing, but waits for commands."""
+    if lacking := tiny_iso.missing():
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    iso = tiny_iso.build(tmp_path, "waits.iso", waits=True)
+    to = libvirt_session.isos / iso.name
+    shutil.move(iso, to)
+    yield to
+    to.unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="session")
 def installed(libvirt_session: PrivateLibvirt, tiny: Path) -> Path:
     """A disk with the tiny system, for clones; it stays as it is."""

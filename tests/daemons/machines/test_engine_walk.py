@@ -23,6 +23,7 @@ async def test_from_the_installer_to_the_disk(host: Host, libvirtd: PrivateLibvi
     assert (seen.state, seen.boot_device, seen.own) == ("running", "cdrom", True)
     seen = await until(lambda: host.look(wish.uuid), lambda seen: seen.state == "shut_off")
     assert seen.inactive == made, "an installation changes nothing of the definition"
+    assert (seen.reason, seen.ended_by) == ("shutdown", "restart")
 
     # The next start takes the disk, this once.
     await host.start_machine(wish.uuid, first="hd_cdrom")

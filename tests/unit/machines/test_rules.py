@@ -167,6 +167,16 @@ def test_a_run_that_somebody_ended_is_not_begun_again(given: dict[str, object], 
     assert decision.step is Step.NOTE and "next_boot" not in decision.changes
 
 
+def test_a_guest_that_turned_itself_off_stays_off_and_its_next_start_takes_the_disk_first():
+    record = installing()
+    sight = Sight(True, seen=seen(record, "shut_off", reason="shutdown", ended_by="shutdown"))
+    decision = decide(record, sight, T0, PATIENCE)
+    assert decision.step is Step.NOTE
+    after = msgspec.structs.replace(record, **decision.changes)
+    assert (after.state, after.next_boot, after.sign) == (State.SHUT_OFF, "hd_cdrom", "restart")
+    assert decide(after, sight, T0, PATIENCE).step is Step.NOTHING
+
+
 def test_a_run_that_just_ends_is_not_taken_for_what_the_next_one_will_be():
     record = installing()
     ending = look(record, Sight(True, seen=seen(record, "stopping", since=None)))

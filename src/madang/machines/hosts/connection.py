@@ -177,7 +177,8 @@ class Connection:
 
         try:
             link.events.registerCloseCallback(closed, None)
-            link.registered = events.register(link.events, lambda change: in_loop(self._report, change))
+            link.registered = events.register(link.events, partial(in_loop, self._report))
+            link.registered_endings = events.register_endings(link.events, partial(in_loop, self._report))
         except BaseException:
             link.end()
             raise

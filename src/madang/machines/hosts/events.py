@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable
 from typing import Any, Literal
 
-from madang.machines.hosts.binding import libvirt
+from madang.machines.hosts.binding import libvirt, libvirt_qemu
 from madang.machines.hosts.shapes import Change
 
 Tell = Callable[[Change], None]
@@ -26,6 +27,9 @@ _LIFECYCLE: dict[int, What] = {
     8: "crashed",
 }
 _AGENT = {1: "connected", 2: "disconnected"}
+# QEMU's ShutdownCause, of its event SHUTDOWN: a restart that ends the run is "guest-reset". libvirt's own events and
+# states say "shutdown" of both.
+_ENDED = {"guest-reset": "restart", "guest-shutdown": "shutdown"}
 
 
 def register(connection: Any, tell: Tell) -> list[int]:
@@ -72,3 +76,16 @@ def register(connection: Any, tell: Tell) -> list[int]:
             number = getattr(libvirt, f"VIR_DOMAIN_EVENT_ID_{name}")
             registered.append(connection.domainEventRegisterAny(None, number, callback, None))
     return registered
+
+
+def register_endings(connection: Any, tell: Tell) -> list[int]:
+    """Asks for how guests end their runs, which only QEMU itself says; what to deregister. None of other drivers."""
+
+    def ended(_connection: Any, domain: Any, _event: str, _s: int, _us: int, details: str | None, _opaque: Any) -> None:
+        how = _ENDED.get(json.loads(details or "{}").get("reason", ""))
+        if how is not None:
+            tell(Change(domain.UUIDString(), "ended", how))
+
+    with contextlib.suppress(libvirt.libvirtError):
+        return [libvirt_qemu.qemuMonitorEventRegister(connection, None, "SHUTDOWN", ended, None)]
+    return []

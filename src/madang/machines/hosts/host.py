@@ -7,7 +7,10 @@ import shutil
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
+
+import msgspec
 
 from madang.kernel import clock
 from madang.machines.hosts import (
@@ -37,6 +40,7 @@ from madang.machines.hosts.shapes import (
     Definition,
     DiskInfo,
     DomainType,
+    Ended,
     GuestSystem,
     Limits,
     OnReboot,
@@ -71,10 +75,14 @@ class Host:
         self._images = Images(self.limits, account)
         self._connection = Connection(name, uri, self.limits, self._changed, lambda there: self.on_connection(there))
         self._began: dict[str, float] = {}  # runs that others began, as far as we heard
+        self._ended: dict[str, Ended] = {}  # how guests ended the last run, as far as we heard
 
     def _changed(self, change: Change) -> None:
         if change.what == "started":
             self._began[change.uuid] = clock.now()
+            self._ended.pop(change.uuid, None)
+        elif change.what == "ended":
+            self._ended[change.uuid] = cast(Ended, change.detail)
         elif change.what in ("stopped", "removed"):
             self._began.pop(change.uuid, None)
         self.on_change(change)
@@ -121,11 +129,16 @@ class Host:
 
     async def snapshot(self) -> dict[str, Seen]:
         """All machines there are, ours or not, by uuid, in one pass."""
-        return await self._connection.call(seeing.snapshot, self.is_local, dict(self._began))
+        found = await self._connection.call(seeing.snapshot, self.is_local, dict(self._began))
+        return {uuid: self._with_end(seen) for uuid, seen in found.items()}
 
     async def look(self, uuid: str) -> Seen:
         """One machine."""
-        return await self._connection.call(seeing.look, uuid, self.is_local, dict(self._began))
+        return self._with_end(await self._connection.call(seeing.look, uuid, self.is_local, dict(self._began)))
+
+    def _with_end(self, seen: Seen) -> Seen:
+        ended = self._ended.get(seen.uuid) if seen.state == "shut_off" else None
+        return msgspec.structs.replace(seen, ended_by=ended) if ended else seen
 
     async def definition_xml(self, uuid: str) -> str:
         """What the next start takes, as libvirt has it, secrets included; for `redefine`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from madang.kernel.errors import MadangError
-from madang.machines.hosts.binding import libvirt
+from madang.machines.hosts.binding import libvirt, libvirt_qemu
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,6 +36,7 @@ class Link:
         self._ended = False
         self.events = self._open()
         self.registered: list[int] = []
+        self.registered_endings: list[int] = []
 
     def run(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """`work(connection, ...)`, with a connection of its own for that time."""
@@ -67,6 +68,9 @@ class Link:
         for number in self.registered:
             with contextlib.suppress(libvirt.libvirtError):
                 self.events.domainEventDeregisterAny(number)
+        for number in self.registered_endings:
+            with contextlib.suppress(libvirt.libvirtError):
+                libvirt_qemu.qemuMonitorEventDeregister(self.events, number)
         for connection in (self.events, *idle):
             _close(connection)
 

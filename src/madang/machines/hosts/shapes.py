@@ -12,6 +12,7 @@ BootDevice = Literal["hd", "cdrom", "network"]
 Firmware = Literal["bios", "uefi"]
 DomainType = Literal["kvm", "qemu"]
 OnReboot = Literal["restart", "destroy"]
+Ended = Literal["restart", "shutdown"]
 State = Literal["running", "paused", "shut_off", "crashed", "starting", "stopping"]
 
 # How far a long work is (0..1, None: cannot be told) and what it does now ("copying", "checking" ...). Called in the
@@ -106,6 +107,7 @@ class Seen(msgspec.Struct, frozen=True):
     agent: bool = False  # the guest agent has connected
     persistent: bool = True
     own: bool = False  # made by us
+    ended_by: Ended | None = None  # how the guest ended its last run, where that was heard
 
 
 class Pool(msgspec.Struct, frozen=True):
@@ -132,9 +134,11 @@ class Change(msgspec.Struct, frozen=True):
     uuid: str
     what: Literal[
         "started", "stopped", "rebooted", "crashed", "paused", "resumed",
-        "defined", "removed", "agent", "media", "block_job",
+        "defined", "removed", "agent", "media", "block_job", "ended",
     ]  # fmt: skip
-    detail: str = ""  # of "stopped": shutdown, destroyed, crashed, failed ...; of "agent": connected, disconnected
+    # Of "stopped": shutdown, destroyed, crashed, failed ...; of "agent": connected, disconnected; of "ended", which the
+    # guest did by itself: restart, shutdown.
+    detail: str = ""
 
 
 class Snapshot(msgspec.Struct, frozen=True):

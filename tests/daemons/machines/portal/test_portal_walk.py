@@ -80,3 +80,19 @@ def test_from_the_installer_to_the_disk_and_back(kim: MachineClient, libvirtd: P
     assert gone.status_code == 204, gone.text
     assert kim.get("/api/vms").json() == [] and not list(libvirtd.pool.iterdir())
     assert machine not in libvirtd.virsh("list", "--all", "--uuid")
+
+
+def test_a_guest_that_turns_itself_off_while_it_is_installed_stays_off(
+    kim: MachineClient, libvirtd: PrivateLibvirt, waiting: Path
+) -> None:
+    machine = kim.make(iso_path=str(waiting))["id"]
+    kim.act(machine, "start")
+    serial = Serial(libvirtd, machine)
+    serial.wait_for("TINY ready")
+    kim.wait(machine, lambda one: one["installation_status"] == "Installing")
+    serial.send("poweroff -f")
+    off = kim.until_state(machine, "shut_off")
+    serial.close()
+    assert off["next_boot"] == {"boot_order": "hd_cdrom", "why": "installed"} and off["boot_order"] == "cdrom_hd"
+    kinds = [one["kind"] for one in kim.get(f"/api/vms/{machine}/operations").json()]
+    assert kinds == ["start", "create"], "nobody asked for a start"

@@ -202,7 +202,7 @@ export const machines = {
     onceHint: 'For a reinstallation or a rescue: only the next start boots the CD, the order stays.',
     onceSet: 'The next start boots the CD, once.',
     onceNext: (order: string) => `The next start alone: ${order}`,
-    onceInstalled: 'The installer has restarted, so the next start takes the disk. The order itself is not changed.',
+    onceInstalled: 'The installer has come to its end, so the next start takes the disk. The order itself is not changed.',
     onceAsked: 'Asked for once; afterwards the order counts again.',
     onceForget: 'Leave it',
     insertIso: 'Insert an ISO',

@@ -202,7 +202,7 @@ export const machines: typeof english = {
     onceHint: '다시 설치하거나 복구할 때 씁니다. 다음 한 번만 CD로 부팅하고 순서는 그대로입니다.',
     onceSet: '다음 한 번은 CD로 부팅합니다.',
     onceNext: (order: string) => `다음 한 번만: ${order}`,
-    onceInstalled: '설치 프로그램이 다시 시작했으므로 다음에는 디스크로 부팅합니다. 순서 자체는 바뀌지 않습니다.',
+    onceInstalled: '설치 프로그램이 끝났으므로 다음에는 디스크로 부팅합니다. 순서 자체는 바뀌지 않습니다.',
     onceAsked: '한 번만 요청하셨습니다. 그다음에는 순서대로 부팅합니다.',
     onceForget: '하지 않기',
     insertIso: 'ISO 넣기',
