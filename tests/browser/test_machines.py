@@ -92,12 +92,12 @@ def see_it_install_and_boot_its_disk(page: Page) -> None:
 
 
 def answer_the_suggestions(page: Page) -> None:
-    suggestion(page, "mark_installed").get_by_test_id("suggest-installed").click()
-    expect(page.get_by_test_id("installation").first).to_have_attribute("data-status", "Installed", timeout=30_000)
-    suggestion(page, "disk_first").get_by_test_id("suggest-disk-first").click()
+    expect(suggestion(page, "disk_first").get_by_test_id("suggest-disk-first")).to_be_visible()
+    suggestion(page, "mark_installed").get_by_test_id("suggest-tidy").click()
+    expect(page.get_by_test_id("installation").first).to_have_attribute("data-status", "Installed", timeout=60_000)
     expect(page.get_by_test_id("order").locator("xpath=self::*[@data-order='hd_cdrom']")).to_be_checked(timeout=30_000)
-    suggestion(page, "eject").get_by_test_id("suggest-eject").click()
     expect(page.get_by_test_id("drive").first).to_have_attribute("data-iso", "", timeout=30_000)
+    expect(page.get_by_test_id("snapshot-row")).to_have_attribute("data-title", "Installed", timeout=30_000)
     expect(page.get_by_test_id("suggestion")).to_have_count(0)
 
 

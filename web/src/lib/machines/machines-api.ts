@@ -50,7 +50,7 @@ export const machinesApi = {
   eject: (id: string, target: string | undefined, force: boolean) =>
     api<Machine>('POST', of(id, '/media/detach'), { body: { target, force } }),
 
-  completeInstallation: (id: string, how: { eject?: boolean; boot_order?: BootOrder }) =>
+  completeInstallation: (id: string, how: { eject?: boolean; boot_order?: BootOrder; snapshot?: string }) =>
     api<Machine>('POST', of(id, '/complete-installation'), { body: how }),
   setInstallation: (id: string, installation_status: InstallationStatus) =>
     api<Machine>('POST', of(id, '/installation-status'), { body: { installation_status } }),

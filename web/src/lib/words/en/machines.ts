@@ -263,6 +263,8 @@ export const machines = {
     } as Record<string, string>,
     mark: 'Mark installed',
     markAndTidy: 'Mark installed, eject, disk first',
+    markTidyAndKeep: 'Mark installed, eject, disk first, snapshot',
+    snapshotTitle: 'Installed',
     diskFirst: 'Disk first from now on',
     changed: (what: string) => `Changed: ${what}.`,
     changes: {

@@ -263,6 +263,8 @@ export const machines: typeof english = {
     },
     mark: '설치됨으로 표시',
     markAndTidy: '설치됨으로 표시하고, 꺼내고, 디스크 먼저',
+    markTidyAndKeep: '설치됨으로 표시하고, 꺼내고, 디스크 먼저, 스냅숏',
+    snapshotTitle: '설치 직후',
     diskFirst: '앞으로 디스크 먼저',
     changed: (what: string) => `바뀐 것: ${what}.`,
     changes: {
