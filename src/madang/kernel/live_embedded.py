@@ -19,6 +19,12 @@ from madang.kernel.log import logger
 log = logger("live")
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
+BUSY_PAUSE_SECONDS = 0.01
+_LAYOUT = (
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+    "CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value BLOB, expires REAL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY AUTOINCREMENT, origin TEXT, body BLOB, at REAL);"
+)
 
 
 class EmbeddedLive:
@@ -176,12 +182,7 @@ class EmbeddedLive:
             connection = sqlite3.connect(self.file, timeout=self.BUSY_SECONDS, check_same_thread=False)
             try:
                 self.file.chmod(0o600)
-                connection.executescript(
-                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-                    "CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value BLOB, expires REAL) WITHOUT ROWID;"
-                    "CREATE TABLE IF NOT EXISTS messages"
-                    "(id INTEGER PRIMARY KEY AUTOINCREMENT, origin TEXT, body BLOB, at REAL);"
-                )
+                self._lay_out(connection)
             except (sqlite3.Error, OSError):
                 connection.close()
                 raise
@@ -190,6 +191,18 @@ class EmbeddedLive:
                 self._seen = 0  # another file numbers its messages anew
             self._connection, self._opened, self._cleaned = connection, identity, 0.0
         return self._connection
+
+    def _lay_out(self, connection: sqlite3.Connection) -> None:
+        deadline = time.monotonic() + self.BUSY_SECONDS
+        while True:
+            try:
+                connection.executescript(_LAYOUT)
+                return
+            except sqlite3.OperationalError as error:
+                # Of two processes that make a new file at once, SQLite refuses one without waiting for the other.
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(BUSY_PAUSE_SECONDS)
 
     def _close(self) -> None:
         if self._connection is not None:

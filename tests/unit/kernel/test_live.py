@@ -5,7 +5,9 @@ Several processes, and Redis: tests/daemons/kernel.
 
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -79,6 +81,22 @@ async def test_records_outlive_a_restart(file: Path):
         assert await state.get("key") == expected
         await state.put("key", "kept", 60)
         await state.stop()
+
+
+def test_several_that_make_the_file_at_once_all_can_use_it(tmp_path: Path):
+    for number in range(100):
+        several = [EmbeddedLive(tmp_path / f"{number}.sqlite3", shared=True) for _ in range(4)]
+        together = threading.Barrier(len(several))
+
+        def make(one: EmbeddedLive, together: threading.Barrier = together) -> None:
+            together.wait(10)
+            one._open()
+
+        with ThreadPoolExecutor(len(several)) as threads:
+            for made in [threads.submit(make, one) for one in several]:
+                made.result()
+        for one in several:
+            one._close()
 
 
 async def test_the_file_is_for_its_owner_only(live: EmbeddedLive, file: Path):
