@@ -16,10 +16,9 @@ from madang.kernel import metrics
 from madang.kernel.errors import MadangError
 from madang.kernel.events import Event, Listener
 from madang.kernel.ground import Ground, SocketHandler
-from madang.kernel.sockets import Closed, WebSocket
+from madang.kernel.sockets import NO_LONGER_ALLOWED, Closed, WebSocket
 
 SIGNED_OUT = frozenset({"person.signed_out", "person.disabled"})
-NO_LONGER_ALLOWED = 4003
 TRY_AGAIN = 1013
 
 

@@ -32,8 +32,8 @@ from madang.kernel.errors import (
     TooManyAttempts,
 )
 from madang.kernel.ground import Ground
+from madang.kernel.sockets import NO_LONGER_ALLOWED
 
-NO_LONGER_ALLOWED = 4003  # close code of a door
 LONGEST_TOKEN = 100
 ATTEMPTS_SECONDS = 600.0
 KEPT_SECONDS = 86_400.0  # so long after their end shares can still be found

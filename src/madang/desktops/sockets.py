@@ -28,7 +28,7 @@ from madang.kernel import clock
 from madang.kernel.errors import MadangError, NotFound, NotSignedIn, Unavailable
 from madang.kernel.ground import SocketHandler
 from madang.kernel.log import logger
-from madang.kernel.sockets import Closed, WebSocket
+from madang.kernel.sockets import NO_LONGER_ALLOWED, Closed, WebSocket
 
 log = logger("desktops")
 DOOR_POLL_SECONDS = 0.02
@@ -40,7 +40,6 @@ _CODES = frozenset(
 
 # Close codes of the door; the page tells by them whether to come back (docs/architecture.md).
 SESSION_ENDED = 4001
-NO_LONGER_ALLOWED = 4003
 MISBEHAVED = 1008
 ENGINE_LOST = 1011
 

@@ -12,6 +12,9 @@ import msgspec
 
 from madang.kernel.errors import MadangError
 
+# Close code: whoever was let in may not stay, so the page does not come back (docs/architecture.md).
+NO_LONGER_ALLOWED = 4003
+
 
 class Closed(Exception):
     """The other side is gone."""

@@ -13,6 +13,7 @@ from madang.identity.sign_on import SignOn
 from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings, as_root
+from madang.kernel.sockets import NO_LONGER_ALLOWED
 from madang.machines import (
     acts,
     backups,
@@ -42,7 +43,7 @@ from madang.machines.routes import router
 from madang.machines.service import Machines
 from madang.machines.settings import MachinesSettings, backup_folder, claims, iso_folders
 from madang.machines.snapshots import Snapshots
-from madang.machines.sockets import NO_LONGER_ALLOWED, Doors
+from madang.machines.sockets import Doors
 from madang.machines.store import MachineStore
 from madang.machines.supervisor import Supervisor
 from madang.machines.templates import Templates

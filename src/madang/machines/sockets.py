@@ -15,12 +15,11 @@ from madang.doors.pump import End, pump
 from madang.doors.view_only import ViewOnly
 from madang.identity.sign_on import SignOn
 from madang.kernel.errors import MadangError
-from madang.kernel.sockets import WebSocket
+from madang.kernel.sockets import NO_LONGER_ALLOWED, WebSocket
 from madang.machines.hosts.host import Host
 from madang.machines.service import Machines
 
 RUN_ENDED = 4001
-NO_LONGER_ALLOWED = 4003
 MISBEHAVED = 1008
 ENGINE_LOST = 1011
 OFF_SECONDS = 2.0

@@ -21,7 +21,7 @@ from madang.desktops.reports import Reports
 from madang.desktops.routes import router
 from madang.desktops.rules import Patience
 from madang.desktops.service import Desktops, Limits
-from madang.desktops.sockets import NO_LONGER_ALLOWED, SESSION_ENDED, agent_socket
+from madang.desktops.sockets import SESSION_ENDED, agent_socket
 from madang.desktops.supervisor import Supervisor
 from madang.desktops.vnc.launching import launchers_of, order, portals, standard_preset
 from madang.desktops.vnc.rooms import rooms_of
@@ -33,6 +33,7 @@ from madang.kernel.events import Event
 from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.loops import Loop
 from madang.kernel.settings import Settings, as_root
+from madang.kernel.sockets import NO_LONGER_ALLOWED
 
 
 def missing(settings: Settings) -> Sequence[Missing]:

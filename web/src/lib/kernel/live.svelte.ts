@@ -8,7 +8,7 @@ export interface LiveMessage {
 type Listener = (message: LiveMessage) => void;
 
 /** Close code for "you may not listen any more": trying again would only be refused again. */
-const permissionLost = 4003;
+export const permissionLost = 4003;
 /** Nothing was heard of an attempt: give it up rather than wait for the network's own long limits. */
 const openTimeout = 4000;
 

@@ -1,4 +1,4 @@
-import { live } from '../kernel/live.svelte';
+import { live, permissionLost } from '../kernel/live.svelte';
 import { problemOf, type Problem } from '../kernel/problem';
 import { retryDelay } from '../kernel/retry';
 import { myself } from '../identity/me.svelte';
@@ -21,7 +21,6 @@ export interface ConnectionHost {
 
 /** While the door opens, which takes moments, the portal refuses; then we ask again quickly. */
 const doorDelay = 120;
-const permissionLost = 4003;
 /** A screen in one colour is a picture too, after so long. */
 const bareDelay = 700;
 /** A screen that is ready is painted in whole for a moment more. */

@@ -1,4 +1,5 @@
 /** The order and the choice of a long list. Pure. */
+import { holding, ordered } from '../../kernel/order';
 import { shownState, type Session, type ShownState } from '../model';
 
 export const columns = ['name', 'state', 'owner', 'preset', 'partition', 'node', 'age', 'memory', 'cpu', 'idle', 'left'] as const;
@@ -25,23 +26,12 @@ const keys: Record<Column, (session: Session) => string | number> = {
 };
 
 export function sorted(list: Session[], { column, down }: Sorting, language: string): Session[] {
-  const key = keys[column];
-  const words = new Intl.Collator(language, { numeric: true });
-  const compare = (one: Session, other: Session) => {
-    const [first, second] = [key(one), key(other)];
-    if (typeof first === 'string' && typeof second === 'string') return words.compare(first, second);
-    return Number(first) - Number(second);
-  };
-  return [...list].sort((one, other) => (down ? -1 : 1) * compare(one, other) || words.compare(one.id, other.id));
+  return ordered(list, keys[column], down, language);
 }
 
 export function filtered(list: Session[], text: string, state: ShownState | ''): Session[] {
-  const wish = text.trim().toLowerCase();
-  return list.filter(
-    (session) =>
-      (!state || shownState(session) === state) &&
-      (!wish || searched(session).some((word) => word.toLowerCase().includes(wish))),
-  );
+  const wanted = state ? list.filter((one) => shownState(one) === state) : list;
+  return holding(wanted, text, searched);
 }
 
 function searched(session: Session): string[] {

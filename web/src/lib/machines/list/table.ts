@@ -1,4 +1,5 @@
 /** The order and the choice of a long list of machines. Pure. */
+import { holding, ordered } from '../../kernel/order';
 import { machineStates, type Machine, type MachineState } from '../model';
 import { mediumWords } from '../telling';
 
@@ -24,23 +25,12 @@ const keys: Record<Column, (machine: Machine) => string | number> = {
 };
 
 export function sorted(list: Machine[], { column, down }: Sorting, language: string): Machine[] {
-  const key = keys[column];
-  const words = new Intl.Collator(language, { numeric: true });
-  const compare = (one: Machine, other: Machine) => {
-    const [first, second] = [key(one), key(other)];
-    if (typeof first === 'string' && typeof second === 'string') return words.compare(first, second);
-    return Number(first) - Number(second);
-  };
-  return [...list].sort((one, other) => (down ? -1 : 1) * compare(one, other) || words.compare(one.id, other.id));
+  return ordered(list, keys[column], down, language);
 }
 
 export function filtered(list: Machine[], text: string, state: MachineState | ''): Machine[] {
-  const wish = text.trim().toLowerCase();
-  return list.filter(
-    (machine) =>
-      (!state || machine.state === state) &&
-      (!wish || searched(machine).some((word) => word.toLowerCase().includes(wish))),
-  );
+  const wanted = state ? list.filter((one) => one.state === state) : list;
+  return holding(wanted, text, searched);
 }
 
 function searched(machine: Machine): string[] {
