@@ -223,13 +223,13 @@ async def test_wiped_live_state_keeps_nobody_out(house: House) -> None:
     await house.sign_in()
 
 
-@pytest.mark.parametrize("ground", [{"MADANG_DATABASE_BUSY_SECONDS": "0.3"}], indirect=True)
+@pytest.mark.parametrize("ground", [{"MADANG_DATABASE_BUSY_SECONDS": "5.0"}], indirect=True)
 async def test_a_refusal_is_answered_while_the_database_is_held(house: House, hold_database) -> None:  # type: ignore[no-untyped-def]
     await house.person()
     with hold_database():
         begin = time.perf_counter()
         with pytest.raises(WrongCredentials):
             await house.sign_in(password="wrong")
-        assert time.perf_counter() - begin < 0.3
+        assert time.perf_counter() - begin < 5, "it would have waited so long"
     await house.settled()
     assert (await Audit(house.ground).newest(1))[0].outcome == "refused"

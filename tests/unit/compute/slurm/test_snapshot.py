@@ -62,20 +62,25 @@ def test_the_captured_queue(captured: Captured) -> None:
     assert snapshot.waiting(jobs["madang-held00000000"], 0.0).position is None
 
 
-def test_a_thousand_sessions_are_read_in_a_moment() -> None:
-    """One tick of the portal for 1,000 sessions has 100 ms of CPU, the agents' side included."""
-    lines = [
-        f"{WORD}|{n}|{'PENDING' if n % 2 else 'RUNNING'}|Priority|1000|viz|normal|{n}|1795200824|1795204380|1795205580|"
-        f"node{n}|madang-{n:012d}"
-        for n in range(1000)
-    ]
-    text = "\n".join(lines)
-    began = time.process_time()
-    snapshot = Snapshot(parse.queue(text, WORD), 0.0)
-    for one in snapshot.jobs.values():
-        if one.waits:
-            snapshot.waiting(one, 0.0)
-    assert time.process_time() - began < 0.05
+def test_reading_the_queue_takes_no_more_than_its_length() -> None:
+    """What a tick for 1,000 sessions takes is measured by `bench cluster`."""
+
+    def seconds(count: int) -> float:
+        lines = [
+            f"{WORD}|{n}|{'PENDING' if n % 2 else 'RUNNING'}|Priority|1000|viz|normal|{n}|1795200824|1795204380|"
+            f"1795205580|node{n}|madang-{n:012d}"
+            for n in range(count)
+        ]
+        text = "\n".join(lines)
+        began = time.process_time()
+        snapshot = Snapshot(parse.queue(text, WORD), 0.0)
+        for one in snapshot.jobs.values():
+            if one.waits:
+                snapshot.waiting(one, 0.0)
+        return time.process_time() - began
+
+    short, long = min(seconds(500) for _ in range(3)), min(seconds(8000) for _ in range(3))
+    assert long < 16 * 4 * short, "16 times as long; looking through all for each would take 256 times"
 
 
 def test_the_shortest_limit_counts() -> None:
