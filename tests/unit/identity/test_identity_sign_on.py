@@ -155,7 +155,7 @@ async def test_rotation_and_last_seen_do_not_wait_for_a_writer(house: House, clo
         new = (await get(house, value)).offer
         for _ in range(20):
             assert (await get(house, new)).visitor.person.name == "kim"
-        assert time.perf_counter() - begin < 6, "each would have waited 0.3 s"
+        assert time.perf_counter() - begin < 5, "one alone would have waited so long"
     await house.settled()
     clock.forward(minutes=1)
     assert (await get(house, new)).visitor.person.name == "kim"
