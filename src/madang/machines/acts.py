@@ -66,19 +66,20 @@ class Acts:
     async def pause(self, work: Work) -> Outcome:
         if not (work.again and (await work.host.look(work.machine.id)).state == "paused"):
             await work.host.pause(work.machine.id)
-        return Outcome(_seen)
+        return Outcome(_goes_on)
 
     async def resume(self, work: Work) -> Outcome:
         if not (work.again and (await work.host.look(work.machine.id)).state == "running"):
             await work.host.resume(work.machine.id)
-        return Outcome(_seen)
+        return Outcome(_goes_on)
 
     async def restart(self, work: Work) -> Outcome:
         """Ends the run, gently as long as the guest has time for it, and begins another one with what is kept."""
         seen = await work.host.look(work.machine.id)
         begun = work.operation.started_at or work.operation.created_at
         if work.again and seen.state not in OFF and seen.since is not None and seen.since > begun:
-            return Outcome(started)  # whoever was at it before has come to its end
+            # Whoever was at it before has come to its end.
+            return Outcome(started(work.machine, followed(work.machine, seen, clock.now()).get("run")))
         if seen.state not in OFF:
             await self._end_run(work)
         work.progress(None, "starting")
@@ -189,6 +190,11 @@ def _seen(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
 
 
 def _ordered(order: BootOrder) -> Any:
+def _goes_on(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
+    """That it has ended meanwhile is left to the next look, which decides what follows from it."""
+    return _seen(machine, seen) if seen is not None and seen.state not in OFF else {}
+
+
     """What a new order makes of the record: what was for one start alone is not wanted any more."""
 
     def changes(_machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:

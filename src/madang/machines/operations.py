@@ -170,6 +170,19 @@ class Operations:
     async def wait(self, operation: Operation, seconds: float) -> Operation:
         """It as it is once it is over, or after so long. One that waits for others is not waited for.
 
+    async def follow(self, operation: Operation, machine: Machine, values: Mapping[str, Any]) -> Machine:
+        """Store what was seen of a machine together with the operation that this makes necessary, and begin with that.
+        Raises Stale."""
+        operation, changed = await self._journal.follow(operation, self._holder, machine, values)
+        self.begin(operation)
+        return changed
+
+    def alters(self, operation: Operation) -> frozenset[str]:
+        """What of the machine's record it may have made untrue, as nobody knows how far it came."""
+        room = self.rooms.get(operation.kind)
+        lost = operation.failure is not None and operation.failure.code == UNREACHABLE
+        return room.alters if room is not None and lost else frozenset()
+
         Raises what it failed by.
         """
         task = self._tasks.get(operation.id)

@@ -66,7 +66,7 @@ def decide(machine: Machine, sight: Sight, now: float, shut_down_seconds: float)
         return _gone(machine, sight)
     stays = machine.asked_off_at is not None and now - machine.asked_off_at > shut_down_seconds
     asked = msgspec.structs.replace(machine, asked_off_at=None) if stays else machine
-    changes = followed(asked, sight.seen, now) | ({} if sight.busy else kept(machine, sight.seen))
+    changes = followed(asked, sight.seen, now) | ({} if sight.busy else kept(machine, sight.seen, sight.unsure))
     if stays:
         changes["asked_off_at"] = None
     if machine.state is State.FAILED and machine.failure is not None and machine.failure.code == GONE.code:
@@ -74,7 +74,7 @@ def decide(machine: Machine, sight: Sight, now: float, shut_down_seconds: float)
     if machine.unknown_since is not None:
         changes["unknown_since"] = None
     changes |= _around(machine, sight)
-    ended = changes.get("run", machine.run) is None and _ended_itself(machine, sight.seen)
+    ended = changes.get("run", machine.run) is None and _ended_itself(asked, sight.seen)
     again = ended and sight.seen.ended_by != "shutdown"
     if ended and sight.busy:
         changes = {name: value for name, value in changes.items() if name not in ("run", "state", "asked_off_at")}
@@ -155,8 +155,9 @@ def media_of(seen: Seen, *, live: bool) -> tuple[Medium, ...]:
     return tuple(Medium(drive.target, drive.path) for drive in definition.cdroms)
 
 
-def kept(machine: Machine, seen: Seen) -> dict[str, Any]:
-    """What the record takes from the kept definition, where somebody changed it past us: we follow, and say so."""
+def kept(machine: Machine, seen: Seen, ours: Collection[str] = ()) -> dict[str, Any]:
+    """What the record takes from the kept definition, where somebody changed it past us: we follow, and say so; not of
+    what is `ours`, which we may have changed ourselves."""
     inactive = seen.inactive
     real: dict[str, Any] = {
         "boot_order": inactive.boot_order,
@@ -227,6 +228,19 @@ class Change(msgspec.Struct, frozen=True):
     """Something that the next start takes and the run does not have."""
 
     what: Literal["boot_order", "cpus", "memory_bytes"]
+def begun(machine: Machine, plan: StartPlan) -> Run:
+    """The run of a start by this plan, as far as that is known before it was seen."""
+    return Run(
+        since=None,
+        boot_order=plan.first or machine.boot_order,
+        kept=machine.boot_order,
+        media=machine.media,
+        cpus=machine.cpus,
+        memory_bytes=machine.memory_bytes,
+        ends_at_restart=plan.on_reboot == "destroy",
+    )
+
+
     now: str | int | None
     then: str | int | None
 

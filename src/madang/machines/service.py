@@ -353,9 +353,14 @@ class Machines:
             plan_start(machine)
         return await self.act(visitor, machine, action)
 
-    async def start_again(self, machine: Machine) -> None:
-        """On behalf of nobody: its guest asked for a restart that ended its run."""
-        await self.operations.add(self.operations.draft(machine, "start", ""))
+    async def start_again(self, machine: Machine, seen: Mapping[str, Any]) -> Machine:
+        """On behalf of nobody: its guest asked for a restart that ended its run. Raises Stale.
+
+        That it ended is stored together with the start: a portal that is killed in between would leave it off.
+        """
+        changed = await self.operations.follow(self.operations.draft(machine, "start", ""), machine, seen)
+        await self.tell(changed)
+        return changed
 
     async def _record(self, visitor: Visitor, action: str, machine: Machine, detail: str = "") -> None:
         foreign = f"of {machine.person_name}" if machine.person_id != visitor.person.id else ""

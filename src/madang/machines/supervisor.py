@@ -162,7 +162,10 @@ class Supervisor:
         changed = await self._machines.note(machine, **changes)
         self._known[machine.id] = changed
         if decision.step is Step.RESTART:
-            await self._machines.start_again(changed)
+            changed = await self._machines.start_again(machine, changes)
+        else:
+            changed = await self._machines.note(machine, **changes)
+        self._known[machine.id] = changed
         return changed
 
     async def _ask_guest(self, machine: Machine) -> None:
