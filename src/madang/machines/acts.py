@@ -20,6 +20,7 @@ from madang.machines.snapshots import take_snapshot
 
 POLL_SECONDS = 0.25
 OFF = ("shut_off", "crashed")
+ORDER, MEDIA = frozenset({"boot_order"}), frozenset({"media"})
 
 
 def rooms(making: Making, shut_down_seconds: float) -> dict[str, Room]:
@@ -31,10 +32,10 @@ def rooms(making: Making, shut_down_seconds: float) -> dict[str, Room]:
         "pause": Room(acts.pause),
         "resume": Room(acts.resume),
         "restart": Room(acts.restart, can_cancel=True),
-        "boot_order": Room(acts.boot_order, edits=True),
-        "insert": Room(acts.insert, edits=True),
-        "eject": Room(acts.eject, edits=True),
-        "complete": Room(acts.complete, edits=True),
+        "boot_order": Room(acts.boot_order, edits=True, alters=ORDER),
+        "insert": Room(acts.insert, edits=True, alters=MEDIA),
+        "eject": Room(acts.eject, edits=True, alters=MEDIA),
+        "complete": Room(acts.complete, edits=True, alters=ORDER | MEDIA),
         "resize": Room(acts.resize, edits=True),
         "grow_inside": Room(acts.grow_inside),
     }
@@ -189,12 +190,12 @@ def _seen(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
     return followed(machine, seen, clock.now()) if seen is not None else {}
 
 
-def _ordered(order: BootOrder) -> Any:
 def _goes_on(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
     """That it has ended meanwhile is left to the next look, which decides what follows from it."""
     return _seen(machine, seen) if seen is not None and seen.state not in OFF else {}
 
 
+def _ordered(order: BootOrder) -> Any:
     """What a new order makes of the record: what was for one start alone is not wanted any more."""
 
     def changes(_machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:

@@ -24,12 +24,14 @@ from madang.machines.hosts.host import Host
 from madang.machines.hosts.shapes import Seen
 from madang.machines.journal import Journal
 from madang.machines.model import Machine, Operation, OperationState, State
+from madang.machines.rules import kept
 from madang.machines.store import MachineStore, Stale
 
 log = logger("machines")
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 POLL_SECONDS = 0.1
 TELL_SECONDS = 0.5  # between two notes of progress
+UNREACHABLE = "host_unreachable"
 Changes = Callable[[Machine, Seen | None], Mapping[str, Any]]
 
 
@@ -81,6 +83,7 @@ class Room(msgspec.Struct, frozen=True):
     can_cancel: bool = False
     repeatable: bool = True  # False: one that was cut off has failed, as nobody knows whether it was done
     edits: bool = False  # it changes what somebody may decide on
+    alters: frozenset[str] = frozenset()  # what of the record may differ from reality when it fails in the middle
 
 
 INTERRUPTED = Failure(
@@ -167,9 +170,6 @@ class Operations:
             await self.tell(operation, None)
         return operation
 
-    async def wait(self, operation: Operation, seconds: float) -> Operation:
-        """It as it is once it is over, or after so long. One that waits for others is not waited for.
-
     async def follow(self, operation: Operation, machine: Machine, values: Mapping[str, Any]) -> Machine:
         """Store what was seen of a machine together with the operation that this makes necessary, and begin with that.
         Raises Stale."""
@@ -182,6 +182,9 @@ class Operations:
         room = self.rooms.get(operation.kind)
         lost = operation.failure is not None and operation.failure.code == UNREACHABLE
         return room.alters if room is not None and lost else frozenset()
+
+    async def wait(self, operation: Operation, seconds: float) -> Operation:
+        """It as it is once it is over, or after so long. One that waits for others is not waited for.
 
         Raises what it failed by.
         """
@@ -277,6 +280,7 @@ class Operations:
         await self.tell(operation, machine)
         if operation.id in self._cancelled:
             return await self._over(operation, OperationState.CANCELLED)
+        work: Work | None = None
         try:
             work = Work(operation, machine, self.host_of(machine), again=again)
             outcome = await self._with_progress(room, work)
@@ -287,12 +291,12 @@ class Operations:
             return await self._over(operation, OperationState.CANCELLED)
         except MadangError as error:
             log.info("operation failed", kind=operation.kind, machine=machine.id, code=error.code)
-            ended = await self._over(operation, OperationState.FAILED, failure=error.failure())
+            ended = await self._failed(operation, work, error.failure())
             return Ended(ended.operation, error)
         except Exception:
             metrics.bugs.labels("machines").inc()
             log.exception("operation failed", kind=operation.kind, machine=machine.id)
-            return await self._over(operation, OperationState.FAILED, failure=BROKEN)
+            return await self._failed(operation, work, BROKEN)
         if outcome.gone:
             await self._store.remove(machine.id)
             await self.gone(machine)
@@ -308,7 +312,7 @@ class Operations:
             try:
                 return await room.run(work)
             except Unavailable as error:
-                if error.code != "host_unreachable" or not room.repeatable or not await self._back(work.host):
+                if error.code != UNREACHABLE or not room.repeatable or not await self._back(work.host):
                     raise
             work.again = True
             return await room.run(work)
@@ -346,6 +350,12 @@ class Operations:
         with contextlib.suppress(Stale, MadangError):
             await self._journal.note(operation, holder=None)
 
+    async def _failed(self, operation: Operation, work: Work | None, failure: Failure) -> Ended:
+        """What it did before it failed stays, and is nobody else's doing."""
+        alters = self.rooms[operation.kind].alters
+        seen = await self._look(work) if work is not None and alters and failure.code != UNREACHABLE else None
+        return await self._over(operation, OperationState.FAILED, seen=seen, failure=failure)
+
     async def _over(
         self,
         operation: Operation,
@@ -364,10 +374,13 @@ class Operations:
         return Ended(over)
 
     def _after_failure(self, operation: Operation, failure: Failure | None) -> Changes:
-        """A machine that could not be made says why."""
-        if operation.kind != "create":
-            return no_changes
-        return lambda _machine, _seen: {"state": State.FAILED, "failure": failure or CANCELLED}
+        """A machine that could not be made says why; one whose host was lost is not known any more."""
+        if operation.kind == "create":
+            return lambda _machine, _seen: {"state": State.FAILED, "failure": failure or CANCELLED}
+        if failure is not None and failure.code == UNREACHABLE:
+            return lambda machine, _seen: {"unknown_since": machine.unknown_since or clock.now()}
+        alters = self.rooms[operation.kind].alters if operation.kind in self.rooms else frozenset()
+        return lambda machine, seen: kept(machine, seen, alters) if seen is not None else {}
 
 
 def _no_host(_machine: Machine) -> Host:

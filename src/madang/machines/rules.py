@@ -8,6 +8,7 @@ itself off instead, the same holds for the start that somebody asks for.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -29,12 +30,14 @@ GONE = Failure(
 
 class Sight(msgspec.Struct, frozen=True):
     """What can be seen of a machine now. `seen` None: its host does not know it. `busy`: an operation is at work on it,
-    so that what the next start takes may be half changed."""
+    so that what the next start takes may be half changed. `unsure`: what operations of ours may have changed that have
+    failed because the host was lost."""
 
     connected: bool
     down_since: float | None = None
     seen: Seen | None = None
     busy: bool = False
+    unsure: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()  # files of its media that are gone
     disk_used: int | None = None
 
@@ -170,8 +173,9 @@ def kept(machine: Machine, seen: Seen, ours: Collection[str] = ()) -> dict[str, 
     differing = {name: value for name, value in real.items() if getattr(machine, name) != value}
     if not differing:
         return {}
-    said = tuple(dict.fromkeys((*machine.outside, *differing)))
-    dismissed = tuple(code for code in machine.dismissed if code != "changed_outside")
+    theirs = [name for name in differing if name not in ours]
+    said = tuple(dict.fromkeys((*machine.outside, *theirs)))
+    dismissed = tuple(code for code in machine.dismissed if code != "changed_outside" or not theirs)
     return differing | {"outside": said, "dismissed": dismissed, "edition": machine.edition + 1}
 
 
@@ -224,10 +228,6 @@ def plan_start(machine: Machine) -> StartPlan:
     return StartPlan(machine.next_boot, "destroy" if guarded else "restart")
 
 
-class Change(msgspec.Struct, frozen=True):
-    """Something that the next start takes and the run does not have."""
-
-    what: Literal["boot_order", "cpus", "memory_bytes"]
 def begun(machine: Machine, plan: StartPlan) -> Run:
     """The run of a start by this plan, as far as that is known before it was seen."""
     return Run(
@@ -241,6 +241,10 @@ def begun(machine: Machine, plan: StartPlan) -> Run:
     )
 
 
+class Change(msgspec.Struct, frozen=True):
+    """Something that the next start takes and the run does not have."""
+
+    what: Literal["boot_order", "cpus", "memory_bytes"]
     now: str | int | None
     then: str | int | None
 

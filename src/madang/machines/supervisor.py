@@ -27,6 +27,7 @@ from madang.machines.uploads import Uploads
 log = logger("machines")
 HOUSEKEEPING_SECONDS = 60.0
 USED_STEP = 16 * 1024**2  # a disk's size on the host is noted when it changed by so much
+NOTE_SECONDS = 1.0  # an operation's end and what it makes of the record are not written down in the same moment
 SETTLE_SECONDS = 0.05  # events come in swarms: one look for all of them
 
 
@@ -142,9 +143,19 @@ class Supervisor:
             down_since=host.down_since if host else None,
             seen=there.get(machine.id) if there is not None else None,
             busy=busy,
+            unsure=await self._unsure(machine) if there is not None else frozenset(),
             missing=tuple(sorted({one.path for one in machine.media if one.path} & missing)),
             disk_used=await self._disk_used(machine, host),
         )
+
+    async def _unsure(self, machine: Machine) -> frozenset[str]:
+        """What operations may have changed that have failed since it is not seen."""
+        since = machine.unknown_since
+        if since is None:
+            return frozenset()
+        newest = await self._machines.journal.newest(machine.id, self._machines.settings.queue_most + 1)
+        failed = [one for one in newest if one.ended_at is not None and one.ended_at > since - NOTE_SECONDS]
+        return frozenset[str]().union(*(self._machines.operations.alters(one) for one in failed))
 
     async def _disk_used(self, machine: Machine, host: Host | None) -> int | None:
         """What its disk takes on this machine; None where that is as good as it was."""
@@ -159,8 +170,6 @@ class Supervisor:
         changes = decision.changes
         if "unknown_since" in changes or "state" in changes:
             log.info("machine", machine=machine.id, step=decision.why, state=str(changes.get("state", "")))
-        changed = await self._machines.note(machine, **changes)
-        self._known[machine.id] = changed
         if decision.step is Step.RESTART:
             changed = await self._machines.start_again(machine, changes)
         else:
