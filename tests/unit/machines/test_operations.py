@@ -196,7 +196,9 @@ async def test_what_beats_is_left_alone(house: House):
 async def test_a_process_that_stops_leaves_its_work_to_the_next_one(house: House):
     stops, goes_on = house.process("a"), house.process("b")
     await add(house, stops, "slow")
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        while house.did != ["slow"]:
+            await asyncio.sleep(0.01)
     await stops.stop()
     house.go.set()
     await goes_on.cycle()
