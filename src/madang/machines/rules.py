@@ -145,6 +145,7 @@ def _run(machine: Machine, seen: Seen, now: float) -> Run:
         memory_bytes=live.memory_bytes,
         boot_device=seen.boot_device or (before.boot_device if same and before is not None else None),
         agent=seen.agent,
+        write_failed=(seen.state, seen.reason) == ("paused", "ioerror"),
         ends_at_restart=seen.own and live.on_reboot == "destroy",
     )
 

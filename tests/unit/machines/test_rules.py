@@ -9,6 +9,7 @@ from madang.kernel.errors import Conflict
 from madang.machines.model import Installation, Machine, Medium, State
 from madang.machines.rules import GONE, NOTHING, Sight, Step, decide, pending, plan_start
 from madang.machines.settings import BOOT_ORDERS
+from madang.machines.suggestions import suggestions
 from tests.unit.machines.made import ISO, OTHER_ISO, T0, definition, machine, media, run, running, seen
 
 PATIENCE = 60.0
@@ -84,6 +85,15 @@ def test_a_killed_qemu_is_a_crash_and_stays_one_until_the_next_start(reason: str
     crashed = look(record, Sight(True, seen=seen(record, "shut_off", reason=reason)))
     assert crashed.state is State.CRASHED and crashed.run is None
     assert look(crashed, Sight(True, seen=seen(record, "shut_off", reason=reason))) == crashed
+
+
+def test_what_could_not_be_written_is_said_until_it_goes_on():
+    record = running(boot_order="hd", installation=Installation.INSTALLED)
+    stuck = look(record, Sight(True, seen=seen(record, "paused", reason="ioerror")))
+    assert [one.code for one in suggestions(stuck)] == ["write_failed"]
+    assert not suggestions(look(stuck, Sight(True, seen=seen(record, "running"))))
+    by_hand = look(record, Sight(True, seen=seen(record, "paused", reason="user")))
+    assert by_hand.state is State.PAUSED and not suggestions(by_hand)
 
 
 def test_a_guest_that_was_asked_to_shut_down_is_stopping_until_it_is_off_or_stays():

@@ -250,6 +250,8 @@ export const machines = {
     seen: 'Understood',
     dismissLabel: (what: string) => `Not now: ${what}`,
     texts: {
+      write_failed:
+        'It is paused: something could not be written to its disk, most likely because its host has no room left. Nothing is lost. Make room, or ask an operator to, then resume.',
       insert_iso: 'Nothing is installed on its disk and its drives are empty. Insert an ISO to install from.',
       no_medium: 'It boots only a CD and its drives are empty: it cannot start like this.',
       cd_falls_through: 'It looks for a CD first and its drives are empty, so it boots its disk a moment later.',

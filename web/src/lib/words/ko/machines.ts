@@ -250,6 +250,8 @@ export const machines: typeof english = {
     seen: '확인했습니다',
     dismissLabel: (what: string) => `나중에: ${what}`,
     texts: {
+      write_failed:
+        '디스크에 쓰지 못해 일시 정지된 상태입니다. 호스트에 남은 공간이 없을 때 흔히 그렇습니다. 잃은 것은 없습니다. 공간을 만들거나 운영자에게 부탁한 뒤 이어서 실행을 눌러 주십시오.',
       insert_iso: '디스크에 설치된 것이 없고 드라이브도 비어 있습니다. 설치할 ISO를 넣어 주십시오.',
       no_medium: 'CD로만 부팅하는데 드라이브가 비어 있어 이대로는 시작할 수 없습니다.',
       cd_falls_through: 'CD를 먼저 찾지만 드라이브가 비어 있어 조금 뒤에 디스크로 부팅합니다.',
