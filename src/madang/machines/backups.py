@@ -7,6 +7,7 @@ nothing, and is removed when the next one is made.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
 import shutil
@@ -160,7 +161,13 @@ class Backing:
     async def restore(self, work: Work) -> Outcome:
         """Over the machine, whose disk is backed up before."""
         backup = await self._get(work)
-        await self._make(work, str(work.given["safety"]), safety=True)
+        safety: str | None = str(work.given["safety"])
+        try:
+            await self._make(work, str(safety), safety=True)
+        except NotFound as error:
+            if error.code != "disk_missing" or await asyncio.to_thread(os.path.lexists, work.machine.disk_path):
+                raise
+            safety = None  # what is lost is what is to be restored
         path = work.machine.disk_path
         disk = await work.host.restore_disk(first_disk(backup), path, work.progress)
         then = backup.machine
@@ -170,7 +177,7 @@ class Backing:
             made |= {"installation": then.installation, "installing_from": then.installing_from}
             return made | {"installed_at": then.installed_at}
 
-        return Outcome(changes, {"backup": backup.id, "safety": str(work.given["safety"])})
+        return Outcome(changes, {"backup": backup.id, "safety": safety})
 
     async def _get(self, work: Work) -> Backup:
         there = await asyncio.to_thread(self._shelf.of, work.machine.id)
