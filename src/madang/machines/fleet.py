@@ -137,6 +137,7 @@ class Fleet:
                 f"The pool holds {pool.total_bytes} bytes, and {pool.free_bytes} of them are free.",
                 code="pool_too_small",
                 title="The pool is smaller than that",
+                hint="Choose a smaller size, or ask the site's operator for room.",
                 fields=[{"field": "disk_bytes", "message": f"must be at most {pool.free_bytes}"}],
                 free=pool.free_bytes,
             )

@@ -107,6 +107,8 @@ def from_libvirt(error: Any, host: str) -> MadangError:
     if found := re.search(r'Failed to get ("write"|shared "write"|"consistent read"|"\w+") lock', said):
         path = re.search(r"'file','?filename'?[:=]'([^']+)'|filename\":\"([^\"]+)\"", said)
         return disk_in_use(next(filter(None, path.groups())) if path else found[0])
+    if missing := re.search(r"Could not open '([^']+)': No such file or directory", said):
+        return disk_missing(missing[1])
     if "No space left" in said:
         return no_space(said)
     if code in (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_AUTH_FAILED):

@@ -214,5 +214,5 @@ def _meant(error: CommandFailed, path: str) -> MadangError:
     if "lock" in said and "Is another process using" in said:
         return failures.disk_in_use(path)
     if "No space left" in said:
-        return failures.no_space(f"There is no room for {path}.")
+        return failures.no_space(f"There is no room for what is to be made of {path}.")
     return error
