@@ -111,6 +111,13 @@ def from_libvirt(error: Any, host: str) -> MadangError:
         return disk_missing(missing[1])
     if "No space left" in said:
         return no_space(said)
+    if "writing VM state" in said:  # which does not say that there was no room
+        return SiteError(
+            said,
+            code="snapshot_failed",
+            title="The snapshot could not be written",
+            hint="See that there is room for the machine's memory beside its disk, or take it while it is off.",
+        )
     if code in (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_AUTH_FAILED):
         return unreachable(host, said)
     return SiteError(
