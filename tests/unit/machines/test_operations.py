@@ -12,7 +12,7 @@ from madang.kernel.ground import Ground
 from madang.machines.journal import Journal
 from madang.machines.model import Machine, Operation, OperationState, State
 from madang.machines.operations import Operations, Outcome, Room, Work
-from madang.machines.store import MachineStore, Quota, StaleEdit
+from madang.machines.store import MachineStore, Quota, Stale, StaleEdit
 from tests.unit.machines.made import machine
 
 
@@ -236,3 +236,22 @@ async def test_of_two_edits_on_the_same_edition_the_later_one_is_told_also_while
     assert (await add(house, process, "edit", seen)).state is OperationState.QUEUED
     with pytest.raises(StaleEdit):
         await add(house, process, "edit", seen)
+
+
+async def test_what_follows_from_a_look_is_stored_with_it_or_not_at_all(house: House):
+    process = house.process("a")
+    old = await its(house)
+    await house.store.change(old, notes="changed meanwhile")
+    with pytest.raises(Stale):
+        await process.follow(process.draft(old, "quick", ""), old, {"name": "seen"})
+    slow = await add(house, process, "slow")
+    now = await its(house)
+    with pytest.raises(Stale):  # something is at work on it already
+        await process.follow(process.draft(now, "quick", ""), now, {"name": "seen"})
+    house.go.set()
+    await process.wait(slow, 5)
+    now = await its(house)
+    assert now.name == "web" and house.did == ["slow"]
+    assert (await process.follow(process.draft(now, "quick", ""), now, {"name": "seen"})).name == "seen"
+    await house.until("done", "done", "done")
+    assert house.did == ["slow", "quick"]
