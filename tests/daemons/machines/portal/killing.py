@@ -145,6 +145,7 @@ def assert_as_it_is(kim: MachineClient, libvirtd: PrivateLibvirt, machine: str) 
     first = {"hd": "disk", "hd_cdrom": "disk", "cdrom": "cdrom", "cdrom_hd": "cdrom"}[one["boot_order"]]
     device = xml.partition("<boot order='1'/>")[0].rpartition("device='")[2].partition("'")[0]
     assert device == first, one["boot_order"]
+    assert all(medium["path"] is None or medium["path"] in xml for medium in one["current_media"])
     assert f'"virtual-size": {one["disk_size"]}' in image("info", "-U", "--output=json", one["disk_path"])
     return one
 
