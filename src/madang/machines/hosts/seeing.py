@@ -95,7 +95,8 @@ def _seen(domain: Any, number: int, reason: int, local: bool, began: Mapping[str
         definition=run.definition,
         agent=run.agent,
         since=run.began or began.get(seen.uuid),
-        boot_device=boot_log.read(log, run.definition.firmware) if local and log else None,
+        # Of machines of ours it is on storage that we have as well.
+        boot_device=boot_log.read(log, run.definition.firmware) if log and (local or seen.own) else None,
     )
 
 

@@ -118,6 +118,15 @@ class Pool(msgspec.Struct, frozen=True):
     free_bytes: int
 
 
+class Capacity(msgspec.Struct, frozen=True):
+    """What a host has to run machines with."""
+
+    cpus: int
+    memory_bytes: int
+    free_bytes: int  # memory that neither its programs use nor its running machines may take
+    running: int  # machines, ours or not
+
+
 class DiskInfo(msgspec.Struct, frozen=True):
     """A disk image."""
 
