@@ -1,4 +1,4 @@
-"""What the form for a new machine needs to know: hosts, room, limits, quotas."""
+"""What the form for a new machine needs to know: hosts, room, limits, quotas; and the hosts for who operates them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from madang.identity.model import Visitor
 from madang.kernel.clock import iso_or_none
+from madang.kernel.errors import Forbidden, SiteError, Unavailable
 from madang.kernel.ground import Missing
 from madang.machines.boot import Boot, BootPreset
 from madang.machines.fleet import pool_of
@@ -17,6 +18,8 @@ from madang.machines.settings import BOOT_ORDERS
 from madang.machines.views import (
     AllowanceView,
     BootPresetView,
+    CapacityView,
+    HostStateView,
     HostView,
     OptionsView,
     PoolView,
@@ -25,6 +28,7 @@ from madang.machines.views import (
 )
 
 READY_SECONDS = 5.0
+LOOK_SECONDS = 5.0
 
 
 class Offers:
@@ -65,6 +69,40 @@ class Offers:
             self._machines.fleet.problem_of(host),
             shown,
             machines,
+        )
+
+    async def hosts(self, visitor: Visitor) -> list[HostStateView]:
+        """Each host and how it is. Raises Forbidden."""
+        if not visitor.may("machines.see_all"):
+            raise Forbidden("Only operators see the hosts.", hint="Ask an operator.")
+        self._machines.fleet.need()
+        counts = await self._machines.store.per_host()
+        hosts = self._machines.fleet.hosts.values()
+        return list(await asyncio.gather(*(self._state(host, counts.get(host.name, 0)) for host in hosts)))
+
+    async def _state(self, host: Host, machines: int) -> HostStateView:
+        shown = await self._host(host, machines)
+        capacity, failure = None, None
+        try:
+            # One that hangs is shown all the same, as far as it is known.
+            async with asyncio.timeout(LOOK_SECONDS):
+                found = await host.capacity()
+                capacity = CapacityView(found.cpus, found.memory_bytes, found.free_bytes, found.running)
+                await host.require_storage()
+        except SiteError as error:
+            failure = error.failure()
+        except (TimeoutError, Unavailable):
+            pass  # `problem` says so in a moment
+        return HostStateView(
+            name=host.name,
+            uri=host.shown_uri,
+            connected=shown.connected,
+            down_since=shown.down_since,
+            problem=shown.problem,
+            storage_problem=failure,
+            pool=shown.pool,
+            capacity=capacity,
+            machines=machines,
         )
 
     async def _quota(self, visitor: Visitor) -> QuotaView:
