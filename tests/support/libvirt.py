@@ -218,7 +218,8 @@ class Serial:
         self.said = ""
         self.send(command)
         self.wait_for("TINY did it: ", seconds)
-        return self.said.partition("TINY did it: ")[0].replace("\r", "").strip()
+        # It may have come up while we began to listen.
+        return self.said.partition("TINY did it: ")[0].replace("\r", "").rpartition("TINY ready\n")[2].strip()
 
 
 async def until(

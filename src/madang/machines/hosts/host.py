@@ -83,6 +83,8 @@ class Host:
         self._ended: dict[str, Ended] = {}  # how guests ended the last run, as far as we heard
 
     def _changed(self, change: Change) -> None:
+        if shared.is_probe(change.uuid):
+            return
         if change.what == "started":
             self._began[change.uuid] = clock.now()
             self._ended.pop(change.uuid, None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from madang.machines.hosts import boot_log, domain_xml, domains
+from madang.machines.hosts import boot_log, domain_xml, domains, shared
 from madang.machines.hosts.binding import libvirt
 from madang.machines.hosts.shapes import NAME_PREFIX, Definition, Drive, Seen, State
 
@@ -59,6 +59,8 @@ def snapshot(connection: Any, local: bool, began: Mapping[str, float]) -> dict[s
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 continue  # gone meanwhile
             raise
+        if shared.is_probe(one.uuid):
+            continue
         seen[one.uuid] = msgspec.structs.replace(one, persistent=one.uuid in persistent)
     return seen
 

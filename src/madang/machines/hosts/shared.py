@@ -1,4 +1,4 @@
-"""Whether a host sees a folder of ours: a new file in it is looked for through libvirt. Everything here blocks.
+"""Whether a host sees a file of ours: its libvirt is asked how large it is. Everything here blocks.
 
 Disks, ISO files and backups are on storage that every host has at the same path. A folder that merely has the same name
 on another host would let machines be made of files that are not there.
@@ -7,72 +7,70 @@ on another host would let machines be made of files that are not there.
 from __future__ import annotations
 
 import contextlib
-import shutil
+import os
+import secrets
 import tempfile
-import uuid
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 from madang.kernel.errors import SiteError
-from madang.machines.hosts import failures
+from madang.machines.hosts import domain_xml, failures
 from madang.machines.hosts.binding import libvirt
+
+# A definition that is there for a moment, never started, and no machine of anybody's: its uuid begins so.
+PROBE = "6d616461-6e67-4765-"
+_MOST_BYTES = 2**20
+
+
+def is_probe(uuid: str) -> bool:
+    return uuid.startswith(PROBE)
 
 
 def require(connection: Any, folder: Path) -> None:
     """Raises SiteError (storage_not_shared) where the host does not see this folder."""
     try:
-        probe = Path(tempfile.mkdtemp(prefix=".seen-", dir=folder))
+        handle, name = tempfile.mkstemp(prefix=".seen-", dir=folder)
     except OSError as error:
         raise not_shared(folder, f"here it cannot be written to ({(error.strerror or str(error)).lower()})") from error
     try:
-        probe.chmod(0o755)  # libvirt may be another account
-        name = str(uuid.uuid4())
-        (probe / name).touch(mode=0o644)
-        if name not in _files(connection, probe):
+        # By its size it is known from any other file.
+        size = 512 * (1 + secrets.randbelow(_MOST_BYTES // 512))
+        os.ftruncate(handle, size)
+        os.fchmod(handle, 0o644)  # libvirt may be another account
+        if _size(connection, name) != size:
             raise not_shared(folder, "that host has another folder of this name")
     finally:
-        shutil.rmtree(probe, ignore_errors=True)
+        os.close(handle)
+        Path(name).unlink(missing_ok=True)
 
 
 def require_iso(connection: Any, path: str) -> None:
     """Raises InvalidInput (iso_missing) where the host does not see this file as we do."""
-    file = Path(path)
-    size = _files(connection, file.parent).get(file.name)
-    if size is None or size != file.stat().st_size:
-        raise failures.iso_missing(path, "its host does not see this file: the folder is not shared with it")
-
-
-def _files(connection: Any, folder: Path) -> dict[str, int]:
-    """What libvirt finds in a folder there, with sizes in bytes. Raises SiteError (storage_not_shared)."""
-    pool: Any = None
     try:
-        pool, ours = _pool(connection, folder)
-        try:
-            return {volume.name(): int(volume.info()[1]) for volume in pool.listAllVolumes()}
-        finally:
-            if ours:
-                with contextlib.suppress(libvirt.libvirtError):
-                    pool.destroy()  # it was for this moment alone: with it goes what libvirt knows, not a file
+        same = _size(connection, path) == Path(path).stat().st_size
+    except SiteError as error:
+        raise failures.iso_missing(path, f"its host does not see this file ({error.detail})") from error.__cause__
+    if not same:
+        raise failures.iso_missing(path, "its host has another file of this name")
+
+
+def _size(connection: Any, path: str) -> int:
+    """How large a file is over there (bytes). Raises SiteError (storage_not_shared)."""
+    probe = Element("domain", type="qemu")
+    uuid = f"{PROBE}{secrets.randbelow(2**14) + 0x8000:04x}-{secrets.token_hex(6)}"
+    for tag, content in (("name", f"madang-look-{uuid}"), ("uuid", uuid), ("memory", "1024")):
+        SubElement(probe, tag).text = content
+    SubElement(SubElement(probe, "os"), "type", arch="x86_64", machine="q35").text = "hvm"
+    SubElement(probe, "devices").append(domain_xml.disk_element(path, "vda", "raw"))
+    domain = connection.defineXML(domain_xml.written(probe))
+    try:
+        return int(domain.blockInfo("vda")[0])
     except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
-            why = "its libvirt has no storage driver (package libvirt-daemon-driver-storage), so it cannot be told"
-            raise not_shared(folder, why) from error
-        if error.get_error_domain() == libvirt.VIR_FROM_STORAGE or "cannot open" in str(error):
-            raise not_shared(folder, str(error)) from error
-        raise
-
-
-def _pool(connection: Any, folder: Path) -> tuple[Any, bool]:
-    """A pool of libvirt for this folder, and whether it is one of ours."""
-    with contextlib.suppress(libvirt.libvirtError):
-        found = connection.storagePoolLookupByTargetPath(str(folder))
-        found.refresh()
-        return found, False
-    order = Element("pool", type="dir")
-    SubElement(order, "name").text = f"madang-look-{uuid.uuid4()}"
-    SubElement(SubElement(order, "target"), "path").text = str(folder)
-    return connection.storagePoolCreateXML(tostring(order, encoding="unicode")), True
+        raise not_shared(Path(path).parent, str(error)) from error
+    finally:
+        with contextlib.suppress(libvirt.libvirtError):
+            domain.undefine()
 
 
 def not_shared(folder: Path, why: str) -> SiteError:
