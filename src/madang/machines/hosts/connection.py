@@ -27,6 +27,8 @@ log = logger("machines")
 P = ParamSpec("P")
 R = TypeVar("R")
 _THREADS = 12
+# Attempts that hang; each holds a thread until its ssh gives up, which may take minutes.
+_MOST_HANGING = 3
 
 _loop_lock = threading.Lock()
 _loop_runs = False
@@ -72,6 +74,7 @@ class Connection:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"libvirt {name}")
         self._link: Link | None = None
         self._opening: asyncio.Future[Link] | None = None
+        self._hanging = 0
         self._lost = asyncio.Event()
         self._tried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -143,10 +146,14 @@ class Connection:
         if self._opening is None:
             self._opening = self._in_thread(self._open, loop)
         try:
-            # One that hangs is waited for again the next time: each would hold a thread.
             link = await asyncio.wait_for(asyncio.shield(self._opening), self._limits.connect)
         except TimeoutError:
             self._failed(f"no connection within {self._limits.connect:g} s")
+            # A new one gets through at once where the network is back, the old one perhaps in a minute. When several
+            # hang, the last one is waited for.
+            if self._hanging < _MOST_HANGING:
+                self._leave(self._opening)
+                self._opening = None
             return
         except (libvirt.libvirtError, MadangError) as error:
             self._opening = None
@@ -157,6 +164,18 @@ class Connection:
         self.problem, self.down_since = "", None
         log.info("host connected", host=self.name)
         self._on_connection(True)
+
+    def _leave(self, opening: asyncio.Future[Link]) -> None:
+        """Nobody waits for this one any more; should it get through after all, it is closed."""
+        self._hanging += 1
+
+        def ended(future: asyncio.Future[Link]) -> None:
+            self._hanging -= 1
+            if not future.cancelled() and future.exception() is None:
+                with contextlib.suppress(RuntimeError):  # the threads have ended with the portal
+                    self._in_thread(future.result().end).add_done_callback(_forget)
+
+        opening.add_done_callback(ended)
 
     def _failed(self, why: str) -> None:
         if why != self.problem:
