@@ -39,9 +39,7 @@ class Offers:
 
     async def options(self, visitor: Visitor) -> OptionsView:
         limits = self._machines.settings
-        # Where our own libvirt has to be started first, that takes a second or two: no reason to call it lost.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._machines.fleet.ready(), READY_SECONDS)
+        await self._ready()
         counts = await self._machines.store.per_host()
         hosts = self._machines.fleet.hosts.values()
         return OptionsView(
@@ -59,6 +57,11 @@ class Offers:
             missing=[f"{one.what}: {one.command}" for one in self._missing()],
         )
 
+    async def _ready(self) -> None:
+        """Where our own libvirt has to be started first, that takes a second or two: no reason to call it lost."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._machines.fleet.ready(), READY_SECONDS)
+
     async def _host(self, host: Host, machines: int) -> HostView:
         pool = await pool_of(host)
         shown = PoolView(pool.path, pool.total_bytes, pool.free_bytes) if pool else None
@@ -75,7 +78,7 @@ class Offers:
         """Each host and how it is. Raises Forbidden."""
         if not visitor.may("machines.see_all"):
             raise Forbidden("Only operators see the hosts.", hint="Ask an operator.")
-        self._machines.fleet.need()
+        await self._ready()
         counts = await self._machines.store.per_host()
         hosts = self._machines.fleet.hosts.values()
         return list(await asyncio.gather(*(self._state(host, counts.get(host.name, 0)) for host in hosts)))
