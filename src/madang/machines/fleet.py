@@ -61,7 +61,7 @@ class Fleet:
             await self._connect()
 
     async def _connect(self) -> None:
-        if self._own is None and any(host.is_local for host in self.hosts.values()):
+        if self._own is None:
             with contextlib.suppress(OSError):  # which is said when a machine is to be made
                 await asyncio.to_thread(self.pool_folder.mkdir, 0o711, parents=True, exist_ok=True)
         await asyncio.gather(*(host.start() for host in self.hosts.values()))
