@@ -250,11 +250,15 @@ async def test_a_machine_that_was_there_before(far: Host, libvirtd: PrivateLibvi
         folder.chmod(stat.S_IRWXU | stat.S_IROTH | stat.S_IXOTH)
         await far.start_machine(wish.uuid)
         assert (await far.disk(str(disk))).virtual_bytes - DISK in range(512)
+        assert (await far.resize(wish.uuid, str(disk), 2 * DISK)).virtual_bytes - 2 * DISK in range(512)
         await far.force_off(wish.uuid)
         folder.rename(libvirtd.folder / "away")
         with pytest.raises(MadangError) as refused:
-            await far.resize(wish.uuid, str(disk), 2 * DISK)
+            await far.resize(wish.uuid, str(disk), 3 * DISK)
         assert refused.value.code == "storage_not_shared"
+        with pytest.raises(MadangError) as refused:
+            await far.backup(wish.uuid, libvirtd.pool / "backup", nothing)
+        assert refused.value.code == "storage_not_shared" and not (libvirtd.pool / "backup").exists()
     finally:
         shutil.rmtree(libvirtd.folder / "away", ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import socket
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import cast
 import msgspec
 
 from madang.kernel import clock
+from madang.kernel.errors import MadangError
 from madang.machines.hosts import (
     address,
     agent,
@@ -275,21 +277,24 @@ class Host:
 
     async def disk(self, path: str) -> DiskInfo:
         """Also of a machine that runs. Raises NotFound (disk_missing)."""
+        return await self._info(path, await self._connection.call(domains.format_of, path))
+
+    async def _info(self, path: str, form: str) -> DiskInfo:
         if not self.is_local and not Path(path).is_relative_to(self.pool_folder):
             return await self._connection.call(disks.info, path)  # of a machine taken over, on storage of its host's
-        return await self._images.info(path, await self._connection.call(domains.format_of, path))
+        return await self._images.info(path, form)
 
     async def resize(self, uuid: str, path: str, size_bytes: int) -> DiskInfo:
         """Grows a disk of the machine, also while it runs (the guest sees it at once). Raises InvalidInput
         (shrink_refused, bad_size), NotFound (disk_missing)."""
         drive, runs = await self._connection.call(disks.find, uuid, path)
         form = drive.format or "raw"
-        await self.require_storage(path)
         if not runs:
+            await self.require_storage(path)
             return await self._images.grow(path, form, size_bytes)
-        before = await self._images.info(path, form)
+        before = await self._info(path, form)
         await self._connection.call(disks.grow_live, uuid, drive.target, before, size_bytes)
-        return await self._images.info(path, form)
+        return await self._info(path, form)
 
     async def attach_disk(self, uuid: str, path: str, form: str = "qcow2") -> str:
         """One more disk, now (when it runs) and for the next start; libvirt's name for it. `form` is its format, as
@@ -352,9 +357,15 @@ class Host:
         """Every disk of the machine as one moment has it, as qcow2 in a folder, also while it runs (the guest is asked
         to write all it has, where its agent answers). A cancelled or failed one leaves no file."""
         await asyncio.to_thread(files.make_folder, folder, self._account)
-        if not self.is_local:
-            drives = (await self.look(uuid)).definition.disks
-            await self.require_storage(str(folder / "any"), *(drive.path for drive in drives if drive.path))
+        try:
+            await self.require_storage(str(folder / "any"))
+            if not self.is_local:
+                drives = (await self.look(uuid)).definition.disks
+                await self.require_storage(*(drive.path for drive in drives if drive.path))
+        except MadangError:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            raise
         return await backups.backup(self._connection, self._images, uuid, folder, progress, self.limits.agent)
 
     async def verify(self, path: str, progress: Progress) -> DiskInfo:
