@@ -19,6 +19,7 @@ from madang.machines.own_libvirt import OwnLibvirt
 
 log = logger("machines")
 KEEP_SECONDS = 2.0
+START_SECONDS = 2.0
 
 
 class _Offer(msgspec.Struct, frozen=True):
@@ -64,7 +65,12 @@ class Fleet:
         if self._own is None:
             with contextlib.suppress(OSError):  # which is said when a machine is to be made
                 await asyncio.to_thread(self.pool_folder.mkdir, 0o711, parents=True, exist_ok=True)
-        await asyncio.gather(*(host.start() for host in self.hosts.values()))
+        await asyncio.gather(*map(self._begin, self.hosts.values()))
+
+    async def _begin(self, host: Host) -> None:
+        """One on the network that does not answer keeps nobody waiting: it goes on being tried."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(host.start(), None if host.is_local else START_SECONDS)
 
     async def stop(self) -> None:
         tasks = [*self._probed.values(), *([self._keeping] if self._keeping else [])]

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -22,6 +21,7 @@ from madang.machines.hosts import events, failures
 from madang.machines.hosts.binding import libvirt
 from madang.machines.hosts.link import Link, Lost
 from madang.machines.hosts.shapes import Change, Limits
+from madang.machines.hosts.threads import Threads
 
 log = logger("machines")
 P = ParamSpec("P")
@@ -71,7 +71,7 @@ class Connection:
         self._limits = limits
         self._on_change = on_change
         self._on_connection = on_connection
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"libvirt {name}")
+        self._threads = Threads(_THREADS, f"libvirt {name}")
         self._link: Link | None = None
         self._opening: asyncio.Future[Link] | None = None
         self._hanging = 0
@@ -98,7 +98,7 @@ class Connection:
         if link is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._in_thread(link.end), self._limits.call)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
 
     async def call(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """`work(connection, ...)` in a thread. Raises what it raises, and Unavailable (host_unreachable) while the host

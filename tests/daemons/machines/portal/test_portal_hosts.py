@@ -152,3 +152,17 @@ def test_a_lost_host_makes_its_machines_unknown_and_nothing_else(
     assert back["unknown_since"] is None
     eventually(lambda: hosts(park)["far"]["connected"], LOST_SECONDS, "it is not shown as back")
     kim.act(away, "force_off")
+
+
+def test_a_portal_starts_works_and_ends_while_a_host_is_silent(far: RemoteHost, libvirtd: PrivateLibvirt) -> None:
+    far.silence()
+    try:
+        with MachinePortal(libvirtd, MACHINES_HOSTS=json.dumps([f"here={libvirtd.uri}", f"far={far.uri}"])) as portal:
+            portal.add_person("kim")
+            with portal.client("kim") as kim:
+                assert kim.make()["host"] == "here"
+            assert portal.process is not None
+            portal.process.terminate()
+            assert portal.process.wait(60) == 0, "it waits for what hangs"
+    finally:
+        far.let_through()
