@@ -42,6 +42,10 @@ def shown(bytes_: int | None) -> str:
     return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
 
 
+def _of(part: int | None, whole: int | None) -> str:
+    return "" if whole is None else f"{shown(part)} of {shown(whole)}"
+
+
 @app.command("list")
 def list_machines(
     everybody: Annotated[bool, typer.Option("--all", help="Of all people (operators).")] = False,
@@ -264,6 +268,25 @@ def operations(which: Which) -> None:
     for one in found:
         why = (one["failure"] or {}).get("title", "")
         row = (one["id"], one["kind"], one["state"], one["asked_by"], one["created_at"], one["ended_at"] or "", why)
+        table.add_row(*map(Text, row))
+    out.print(table)
+
+
+@app.command()
+def hosts() -> None:
+    """List the hosts of machines, whether they answer and what room they have (operators)."""
+    with PortalClient() as client:
+        found = client.get("/api/vms/hosts")
+    table = Table("name", "URI", "answers", "machines", "running", "CPUs", "memory free", "pool free", "problem")
+    for one in found:
+        answers = "yes" if one["connected"] else f"not since {one['down_since']}"
+        has = one["capacity"]
+        sizes = (one["pool"]["free"], one["pool"]["total"]) if one["pool"] else (None, None)
+        row = (
+            one["name"], one["uri"], answers, str(one["machines"]), str(has["running"] if has else ""),
+            str(has["cpus"] if has else ""), _of(has["memory_free"], has["memory_bytes"]) if has else "", _of(*sizes),
+            one["problem"] or (one["storage_problem"] or {}).get("detail", ""),
+        )  # fmt: skip
         table.add_row(*map(Text, row))
     out.print(table)
 

@@ -207,7 +207,7 @@ class Machines:
                 fields=[{"field": "network", "message": "is unknown"}],
             )  # fmt: skip
         paths = [iso and (await self.catalogue.usable(iso)).path for iso in wish.isos]
-        host = await self.fleet.place(wish.host, disk_bytes)
+        host = await self.fleet.place(wish.host, disk_bytes, memory)
         machine_id = str(uuid.uuid4())
         machine = Machine(
             id=machine_id,

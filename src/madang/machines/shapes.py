@@ -3,6 +3,7 @@
     GET    /api/vms                                MachineView[]   ?all=true: of all people (operators)
     POST   /api/vms                                NewMachine -> MachineView (201)
     GET    /api/vms/options                        OptionsView
+    GET    /api/vms/hosts                          HostStateView[] (operators)
     GET    /api/vms/{uuid}                         MachineView, ETag (also in it as `etag`)
     PATCH  /api/vms/{uuid}                         Description -> MachineView (If-Match heeded)
     DELETE /api/vms/{uuid}?name=...&disks=remove   204, or 202 with its MachineView while it is at work; disks=keep

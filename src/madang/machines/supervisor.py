@@ -158,8 +158,8 @@ class Supervisor:
         return frozenset[str]().union(*(self._machines.operations.alters(one) for one in failed))
 
     async def _disk_used(self, machine: Machine, host: Host | None) -> int | None:
-        """What its disk takes on this machine; None where that is as good as it was."""
-        if host is None or not host.is_local:
+        """What its disk takes; None where that is as good as it was, or only its host could say it."""
+        if host is None or not (host.is_local or self._fleet.is_ours(machine)):
             return None
         used = await asyncio.to_thread(_real_size, machine.disk_path)
         if used is None or (machine.disk_used is not None and abs(used - machine.disk_used) < USED_STEP):

@@ -197,6 +197,30 @@ class HostView(msgspec.Struct):
     machines: int
 
 
+class CapacityView(msgspec.Struct):
+    """What a host has; `memory_free` is what its running machines (ours or not) may not take either."""
+
+    cpus: int
+    memory_bytes: int
+    memory_free: int
+    running: int
+
+
+class HostStateView(msgspec.Struct):
+    """A host as operators see it: `uri` without keys and options; `storage_problem`, why it can take no new machine;
+    `capacity` None while it does not answer; `machines` are ours."""
+
+    name: str
+    uri: str
+    connected: bool
+    down_since: str | None
+    problem: str
+    storage_problem: Failure | None
+    pool: PoolView | None
+    capacity: CapacityView | None
+    machines: int
+
+
 class AllowanceView(msgspec.Struct):
     """What a person may have and has; None: no limit."""
 

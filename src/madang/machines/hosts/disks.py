@@ -24,6 +24,16 @@ def find(connection: Any, uuid: str, path: str) -> tuple[Drive, bool]:
     raise failures.disk_missing(path)
 
 
+def info(connection: Any, path: str) -> DiskInfo:
+    """A disk on storage that only its host sees. Raises NotFound (disk_missing)."""
+    for definition, _runs in domains.using(connection, path):
+        for drive in definition.disks:
+            if drive.path == path:
+                virtual, real, _physical = domains.find(connection, definition.uuid).blockInfo(drive.target)
+                return DiskInfo(path, virtual, real, drive.format or "raw")
+    raise failures.disk_missing(path)
+
+
 def grow_live(connection: Any, uuid: str, target: str, before: DiskInfo, size_bytes: int) -> None:
     """QEMU would shrink it as well. Raises InvalidInput (shrink_refused)."""
     wanted = images.grown(before, size_bytes)

@@ -30,8 +30,8 @@ def definition_xml(connection: Any, uuid: str) -> str:
     return inactive_xml(find(connection, uuid))
 
 
-def define(connection: Any, wish: Wish, system: bool) -> Definition:
-    xml = new_domain.xml_of(wish, system)
+def define(connection: Any, wish: Wish, system: bool, local: bool) -> Definition:
+    xml = new_domain.xml_of(wish, system, local)
     # defineXML would replace it.
     for look, what in ((connection.lookupByUUIDString, wish.uuid), (connection.lookupByName, wish.name)):
         try:

@@ -77,6 +77,14 @@ def no_such_drive(target: str) -> MadangError:
     return InvalidInput(f"The machine has no drive {target}.", code="no_such_drive")
 
 
+def no_console(why: str) -> MadangError:
+    return Conflict(
+        f"The machine has no console that can be opened: {why}.",
+        code="no_console",
+        hint="Its definition needs a VNC screen, or a serial port.",
+    )
+
+
 def no_space(detail: str) -> MadangError:
     return SiteError(
         detail, code="no_space", title="The host's disk is full", hint="Delete what is not needed, or ask an operator."
@@ -120,6 +128,10 @@ def from_libvirt(error: Any, host: str) -> MadangError:
         )
     if code in (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_AUTH_FAILED):
         return unreachable(host, said)
+    return libvirt_failed(said)
+
+
+def libvirt_failed(said: str) -> MadangError:
     return SiteError(
         said,
         code="libvirt_failed",

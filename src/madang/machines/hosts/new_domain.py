@@ -14,8 +14,9 @@ BOOT_LOG, SERIAL_LOG = "boot.log", "serial.log"
 SPARE_PORTS = 8
 
 
-def xml_of(wish: Wish, system: bool = False) -> str:
-    """The definition of a new machine; `system`: for the libvirt of the whole machine, not for one of an account.
+def xml_of(wish: Wish, system: bool = False, local: bool = True) -> str:
+    """The definition of a new machine; `system`: for the libvirt of the whole machine, not for one of an account;
+    `local`: of this machine, not of another one.
 
     Raises InvalidInput (wrong_path, wrong_network, wrong_definition).
     """
@@ -45,12 +46,12 @@ def xml_of(wish: Wish, system: bool = False) -> str:
     SubElement(domain, "clock", offset="utc")
     for event, action in (("poweroff", "destroy"), ("reboot", "restart"), ("crash", "destroy")):
         _add(domain, f"on_{event}", action)
-    _devices(SubElement(domain, "devices"), wish, system)
+    _devices(SubElement(domain, "devices"), wish, system, local)
     domain_xml.set_order(domain, wish.boot_order)
     return domain_xml.written(domain)
 
 
-def _devices(devices: Element, wish: Wish, system: bool) -> None:
+def _devices(devices: Element, wish: Wish, system: bool, local: bool) -> None:
     SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
     for index in range(1, SPARE_PORTS + 7):  # six are taken by what follows
         SubElement(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
@@ -68,9 +69,9 @@ def _devices(devices: Element, wish: Wish, system: bool) -> None:
     _serial_ports(devices, wish)
     channel = SubElement(devices, "channel", type="unix")
     SubElement(channel, "target", type="virtio", name=domain_xml.AGENT_CHANNEL)
-    # No port: who looks gets a connected socket from libvirt.
+    # No port: who looks gets a connected socket from libvirt, on another machine one in a folder of libvirt's own.
     graphics = SubElement(devices, "graphics", type="vnc")
-    SubElement(graphics, "listen", type="none")
+    SubElement(graphics, "listen", type="none" if local else "socket")
     SubElement(SubElement(devices, "video"), "model", type="vga", vram="16384")
     # An absolute pointer: the browser's and the guest's stay together.
     SubElement(devices, "input", type="tablet", bus="usb")

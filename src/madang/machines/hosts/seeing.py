@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from madang.machines.hosts import boot_log, domain_xml, domains
+from madang.machines.hosts import boot_log, domain_xml, domains, shared
 from madang.machines.hosts.binding import libvirt
 from madang.machines.hosts.shapes import NAME_PREFIX, Definition, Drive, Seen, State
 
@@ -59,6 +59,8 @@ def snapshot(connection: Any, local: bool, began: Mapping[str, float]) -> dict[s
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 continue  # gone meanwhile
             raise
+        if shared.is_probe(one.uuid):
+            continue
         seen[one.uuid] = msgspec.structs.replace(one, persistent=one.uuid in persistent)
     return seen
 
@@ -95,7 +97,8 @@ def _seen(domain: Any, number: int, reason: int, local: bool, began: Mapping[str
         definition=run.definition,
         agent=run.agent,
         since=run.began or began.get(seen.uuid),
-        boot_device=boot_log.read(log, run.definition.firmware) if local and log else None,
+        # Of machines of ours it is on storage that we have as well.
+        boot_device=boot_log.read(log, run.definition.firmware) if log and (local or seen.own) else None,
     )
 
 

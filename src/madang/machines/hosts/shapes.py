@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, frozen=True):
     connect: float = 15.0
     call: float = 30.0  # of libvirt, one that answers at once normally
     retry: float = 1.0  # between attempts to reach a host that is lost
-    silent: float = 5.0  # between questions whether an idle host is still there
+    silent: float = 3.0  # between questions whether an idle host is still there
     command: float = 60.0  # qemu-img, where it does not copy
     agent: float = 5.0  # for an answer of the guest agent
     tray: float = 8.0  # for a guest to let go of its tray
@@ -116,6 +116,15 @@ class Pool(msgspec.Struct, frozen=True):
     path: str
     total_bytes: int
     free_bytes: int
+
+
+class Capacity(msgspec.Struct, frozen=True):
+    """What a host has to run machines with."""
+
+    cpus: int
+    memory_bytes: int
+    free_bytes: int  # memory that neither its programs use nor its running machines may take
+    running: int  # machines, ours or not
 
 
 class DiskInfo(msgspec.Struct, frozen=True):

@@ -223,13 +223,13 @@ def test_boot_presets_are_the_sites_and_ones_own(kim: MachineClient, lee: Machin
 
 
 def test_quotas(libvirtd: PrivateLibvirt) -> None:
-    limits = {"MACHINES_MACHINES_PER_PERSON": "2", "MACHINES_DISK_BYTES_PER_PERSON": str(2 * GIB)}
+    limits = {"MACHINES_MACHINES_PER_PERSON": "2", "MACHINES_DISK_BYTES_PER_PERSON": str(3 * GIB // 2)}
     with MachinePortal(libvirtd, **limits) as portal:
         portal.add_person("kim")
         with portal.client("kim") as kim:
             first = kim.make(disk_bytes=GIB)["id"]
-            kim.refused(first, "disk/resize", 409, "quota_reached", size_gb=3)
-            too_much = kim.post("/api/vms", json={"name": "big", "disk_bytes": 2 * GIB})
+            kim.refused(first, "disk/resize", 409, "quota_reached", size_gb=2)
+            too_much = kim.post("/api/vms", json={"name": "big", "disk_bytes": GIB})
             assert too_much.json()["code"] == "quota_reached"
             kim.make("second")
             assert kim.post("/api/vms", json={"name": "third"}).json()["code"] == "quota_reached"

@@ -47,6 +47,8 @@ def test_it_is_started_when_it_is_needed_and_again_when_it_is_killed(account: st
         "MACHINES_ACCOUNT": account,
         "MACHINES_DOMAIN_TYPE": "qemu",
         "MACHINES_MEMORY_BYTES": str(libvirt.MEMORY),
+        "MACHINES_DISK_BYTES": str(libvirt.DISK),
+        "MACHINES_KEEP_FREE_BYTES": "1000000",
         "MACHINES_LOOK_SECONDS": "1.0",
     }
     with PortalProcess(**settings) as portal:

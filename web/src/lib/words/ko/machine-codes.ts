@@ -77,6 +77,10 @@ export const machineCodes: Record<string, { title: string; hint?: string }> = {
   interrupted: { title: '도중에 끊겼습니다.', hint: '가상 머신을 확인한 뒤, 되지 않았으면 다시 요청해 주십시오.' },
   host_unreachable: { title: '가상 머신의 호스트가 응답하지 않습니다.', hint: '잠시 뒤에 다시 시도해 주십시오.' },
   host_unknown: { title: '이 사이트에 없는 호스트입니다.', hint: '운영자에게 알려 주십시오.' },
+  storage_not_shared: {
+    title: '호스트에 이 사이트의 저장소가 없습니다.',
+    hint: '운영자가 같은 저장소를 호스트의 같은 경로에 마운트해야 합니다.',
+  },
   no_such_host: { title: '그런 호스트가 없습니다.', hint: '다른 호스트를 골라 주십시오.' },
   libvirt_missing: { title: '가상 머신에 필요한 libvirt가 없습니다.', hint: '운영자에게 알려 주십시오.' },
   libvirt_failed: { title: '호스트가 이 일을 하지 못했습니다.', hint: '다시 시도해 주십시오. 계속되면 운영자에게 알려 주십시오.' },
