@@ -68,6 +68,7 @@ class Run(msgspec.Struct, frozen=True):
     memory_bytes: int
     boot_device: BootDevice | None = None
     agent: bool = False
+    network: str | None = None  # None: it began before this was noted
     ends_at_restart: bool = False
 
     @property
