@@ -1,6 +1,8 @@
 import { one } from '../plural';
+import { machineParts } from './machine-parts';
 
 export const machines = {
+  ...machineParts,
   title: 'Machines',
   subtitle: 'Virtual machines that boot from what you choose, and keep their files.',
   count: (n: number, on: number) => `${one('en', n, '1 machine', '# machines')}, ${on} running`,
@@ -75,6 +77,7 @@ export const machines = {
   networks: {
     user: 'Behind the host (it reaches out, nobody reaches in)',
     none: 'None',
+    other: 'Made elsewhere, as libvirt has it',
   } as Record<string, string>,
   firmwares: { bios: 'BIOS', uefi: 'UEFI' },
   noMedium: 'empty',
@@ -189,7 +192,7 @@ export const machines = {
     saved: (order: string) => `Boot order: ${order}.`,
     pendingTitle: 'Waits for the next start',
     pending: (from: string, to: string) => `${from} → ${to}`,
-    pendingWhats: { boot_order: 'Boot order', cpus: 'CPUs', memory_bytes: 'Memory' } as Record<string, string>,
+    pendingWhats: { boot_order: 'Boot order', cpus: 'CPUs', memory_bytes: 'Memory', network: 'Network' } as Record<string, string>,
     applyNow: 'Apply now',
     applyHint: 'Restarts the machine.',
     applyTitle: (name: string) => `Restart ${name} now?`,
@@ -272,6 +275,7 @@ export const machines = {
       media: 'media',
       cpus: 'CPUs',
       memory_bytes: 'memory',
+      network: 'network',
       disk_path: 'disk',
     } as Record<string, string>,
     done: (name: string) => `${name} is marked as installed.`,
@@ -306,11 +310,17 @@ export const machines = {
       resume: 'Resume',
       restart: 'Restart',
       boot_order: 'Change the boot order',
+      hardware: 'Change the hardware',
       insert: 'Insert an ISO',
       eject: 'Eject',
       complete: 'Finish the installation',
       resize: 'Grow the disk',
       grow_inside: 'Extend the file system inside',
+      add_disk: 'Add a disk',
+      attach_disk: 'Attach a disk',
+      detach_disk: 'Detach a disk',
+      move_disk: 'Move a disk',
+      grow_disk: 'Grow a further disk',
       snapshot: 'Take a snapshot',
       revert: 'Go back to a snapshot',
       drop_snapshot: 'Remove a snapshot',

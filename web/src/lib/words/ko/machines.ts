@@ -1,6 +1,8 @@
 import type { machines as english } from '../en/machines';
+import { machineParts } from './machine-parts';
 
 export const machines: typeof english = {
+  ...machineParts,
   title: '가상 머신',
   subtitle: '무엇으로 부팅할지 직접 정하고, 파일이 그대로 남는 가상 컴퓨터입니다.',
   count: (n: number, on: number) => `${n}대 가운데 ${on}대 실행 중`,
@@ -75,6 +77,7 @@ export const machines: typeof english = {
   networks: {
     user: '호스트 뒤 (밖으로만 나갈 수 있음)',
     none: '없음',
+    other: '다른 곳에서 정한 네트워크',
   },
   firmwares: { bios: 'BIOS', uefi: 'UEFI' },
   noMedium: '비어 있음',
@@ -189,7 +192,7 @@ export const machines: typeof english = {
     saved: (order: string) => `부팅 순서를 바꾸었습니다: ${order}`,
     pendingTitle: '다음 시작을 기다리는 변경',
     pending: (from: string, to: string) => `${from} → ${to}`,
-    pendingWhats: { boot_order: '부팅 순서', cpus: 'CPU 수', memory_bytes: '메모리' },
+    pendingWhats: { boot_order: '부팅 순서', cpus: 'CPU 수', memory_bytes: '메모리', network: '네트워크' },
     applyNow: '지금 적용',
     applyHint: '가상 머신을 다시 시작합니다.',
     applyTitle: (name: string) => `${name} 가상 머신을 지금 다시 시작하시겠습니까?`,
@@ -272,6 +275,7 @@ export const machines: typeof english = {
       media: '미디어',
       cpus: 'CPU 수',
       memory_bytes: '메모리',
+      network: '네트워크',
       disk_path: '디스크',
     },
     done: (name: string) => `${name}을(를) 설치됨으로 표시했습니다.`,
@@ -306,11 +310,17 @@ export const machines: typeof english = {
       resume: '이어서 실행',
       restart: '다시 시작',
       boot_order: '부팅 순서 바꾸기',
+      hardware: '하드웨어 바꾸기',
       insert: 'ISO 넣기',
       eject: 'ISO 꺼내기',
       complete: '설치 마무리',
       resize: '디스크 늘리기',
       grow_inside: '안의 파일 시스템 늘리기',
+      add_disk: '디스크 추가',
+      attach_disk: '디스크 연결',
+      detach_disk: '디스크 떼어 내기',
+      move_disk: '디스크 옮기기',
+      grow_disk: '추가 디스크 늘리기',
       snapshot: '스냅숏 찍기',
       revert: '스냅숏으로 되돌리기',
       drop_snapshot: '스냅숏 지우기',
