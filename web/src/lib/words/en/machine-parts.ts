@@ -50,6 +50,7 @@ export const machineParts = {
     back: (machine: string) => `Back to ${machine}`,
     detach: 'Detach',
     detached: (name: string) => `${name} is taken away, and kept.`,
+    detaching: (name: string) => `${name} is being taken away, or waits for its turn.`,
     held: 'A system that has mounted a disk holds it. Unmount it there and try again; or shut the machine down, which lets it go at once.',
     grow: 'Grow…',
     growTitle: (name: string) => `Grow ${name}`,

@@ -51,6 +51,7 @@ export const machineParts: typeof english = {
     back: (machine: string) => `${machine}에 다시 연결`,
     detach: '떼어 내기',
     detached: (name: string) => `${name}을(를) 떼어 냈습니다. 내용은 그대로입니다.`,
+    detaching: (name: string) => `${name}을(를) 떼어 내고 있거나 차례를 기다립니다.`,
     held: '디스크를 마운트한 시스템이 붙들고 있습니다. 안에서 마운트를 풀고 다시 하시거나 가상 머신을 종료해 주십시오. 종료하면 바로 떼어 낼 수 있습니다.',
     grow: '늘리기…',
     growTitle: (name: string) => `${name} 늘리기`,
