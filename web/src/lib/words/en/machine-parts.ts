@@ -68,7 +68,7 @@ export const machineParts = {
     noneText: 'Every machine that the hosts have is somebody’s here already.',
     noDisk: 'No disk that is a file: it stays with libvirt’s own tools.',
     adopt: 'Take over',
-    adoptLabel: (name: string) => `Take ${name} over`,
+    adoptLabel: (name: string) => `Take over ${name}`,
     dialogTitle: (name: string) => `Take ${name} over`,
     dialogText: 'Its definition, its disk and its media stay as they are. Whoever gets it sees and uses it like a machine made here.',
     person: 'Whose it becomes',
