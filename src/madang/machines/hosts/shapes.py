@@ -158,6 +158,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     parent: str | None
     current: bool
     description: str = ""
+    disks: tuple[str, ...] | None = None  # files of the disks that the machine had; None: it does not say
 
 
 class GuestSystem(msgspec.Struct, frozen=True):

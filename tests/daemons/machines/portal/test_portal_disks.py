@@ -173,6 +173,32 @@ def test_a_libvirtd_that_is_killed_while_a_disk_is_added(kim: MachineClient, lib
     assert have(libvirtd, found[0], machine) == [machine] and Path(found[0]["path"]).exists()
 
 
+@pytest.mark.parametrize("state", ["shut_off", "running"])
+def test_a_snapshot_is_not_gone_back_to_with_other_disks(
+    kim: MachineClient, libvirtd: PrivateLibvirt, state: str
+) -> None:
+    """It would come back with a disk that is another machine's by now, or lose one without a word."""
+    one, other = kim.make("one")["id"], kim.make("other")["id"]
+    disk = add(kim, one)
+    if state == "running":
+        kim.act(one, "start")
+        kim.until_state(one, "running")
+    kim.change(one, "snapshots", title="before")
+    (taken,) = kim.get(f"/api/vms/{one}/snapshots").json()
+    back = f"snapshots/{taken['name']}/revert"
+    if state == "running":
+        kim.act(one, "force_off")
+    kim.change(one, "disks/move", disk=disk["id"], to=other)
+    said = kim.refused(one, back, 409, "disks_differ")
+    assert disk["path"] in said["detail"] and have(libvirtd, disk, one, other) == [other]
+    kim.change(other, "disks/move", disk=disk["id"], to=one)
+    added = add(kim, one, "since")
+    kim.refused(one, back, 409, "disks_differ")
+    kim.change(one, "disks/detach", disk=added["id"])
+    assert kim.change(one, back)["state"] == state
+    assert have(libvirtd, disk, one, other) == [one] and where(kim, disk["id"]) == one
+
+
 def test_what_waits_and_is_cancelled_leaves_no_disk_behind(kim: MachineClient, libvirtd: PrivateLibvirt) -> None:
     machine = kim.make()["id"]
     disk = add(kim, machine)

@@ -21,7 +21,6 @@ export const machineParts = {
     none: 'None. One that you add is empty: the system inside has to format it.',
     noneFree: 'None is free.',
     noneUsed: 'None. Add one in the view of a machine.',
-    free: 'in no machine',
     inMachine: (name: string) => `in ${name}`,
     filled: (name: string) => `How full ${name} is`,
     menu: (name: string) => `Actions for the disk ${name}`,

@@ -69,6 +69,7 @@ export const machineCodes: Record<string, { title: string; hint?: string }> = {
   snapshot_exists: { title: '같은 이름의 스냅숏이 이미 있습니다.', hint: '다른 이름을 써 주십시오.' },
   snapshot_unsupported: { title: '이 상태에서는 스냅숏을 찍을 수 없습니다.', hint: '종료한 뒤 찍거나 백업을 만들어 주십시오.' },
   no_such_snapshot: { title: '그런 스냅숏이 없습니다.', hint: '지워졌을 수 있습니다.' },
+  disks_differ: { title: '그때와 디스크가 다릅니다.', hint: '그때 있던 디스크를 다시 연결하고, 그 뒤에 더한 디스크는 떼어 내 주십시오.' },
   is_template: { title: '템플릿입니다.', hint: '먼저 다시 가상 머신으로 바꾸어 주십시오.' },
   not_a_template: { title: '템플릿이 아닙니다.', hint: '종료한 뒤 템플릿으로 만들어 주십시오.' },
   has_clones: { title: '이 디스크를 쓰는 가상 머신이 있습니다.', hint: '그것을 지우거나 디스크를 온전하게 만들어 주십시오.' },
