@@ -1,4 +1,4 @@
-/** Of what a machine is made, its further disks, and machines that are taken over. */
+/** Of what a machine is made, its further disks, and machines that are taken over: words that no list needs. */
 export const machineParts = {
   hardware: {
     title: 'Hardware',
@@ -13,7 +13,6 @@ export const machineParts = {
   },
   disks: {
     title: 'Further disks',
-    button: 'Disks',
     pageTitle: 'Further disks',
     pageText: 'Disks beside the one that a machine boots from. They go from machine to machine with everything on them.',
     freeTitle: 'In no machine',
@@ -50,7 +49,6 @@ export const machineParts = {
     detach: 'Detach',
     detached: (name: string) => `${name} is taken away, and kept.`,
     detaching: (name: string) => `${name} is being taken away, or waits for its turn.`,
-    held: 'A system that has mounted a disk holds it. Unmount it there and try again; or shut the machine down, which lets it go at once.',
     grow: 'Grow…',
     growTitle: (name: string) => `Grow ${name}`,
     remove: 'Delete…',
@@ -59,7 +57,6 @@ export const machineParts = {
     removed: (name: string) => `The disk ${name} is deleted.`,
   },
   adopt: {
-    button: 'Take over',
     title: 'Machines of libvirt',
     text: 'They are on the hosts, and nobody’s here yet. Taking one over changes nothing in it.',
     again: 'Look again',

@@ -1,8 +1,6 @@
 import { one } from '../plural';
-import { machineParts } from './machine-parts';
 
 export const machines = {
-  ...machineParts,
   title: 'Machines',
   subtitle: 'Virtual machines that boot from what you choose, and keep their files.',
   count: (n: number, on: number) => `${one('en', n, '1 machine', '# machines')}, ${on} running`,
@@ -137,6 +135,8 @@ export const machines = {
     check: 'Check again',
     hostDown: (host: string) => `The host ${host} does not answer.`,
   },
+  toDisks: 'Disks',
+  toStrangers: 'Take over',
   everybody: 'Machines of all people',
   table: {
     filter: 'Filter by name, owner, host or medium',
@@ -297,6 +297,7 @@ export const machines = {
     hintBy: 'In Linux: growpart /dev/vda 1, then resize2fs /dev/vda1.',
     inside: 'Extend inside',
   },
+  heldDisk: 'A system that has mounted a disk holds it. Unmount it there and try again; or shut the machine down, which lets it go at once.',
   operation: {
     kinds: {
       create: 'Create',

@@ -14,7 +14,6 @@ export const machineParts: typeof english = {
   },
   disks: {
     title: '추가 디스크',
-    button: '디스크',
     pageTitle: '추가 디스크',
     pageText: '부팅하는 디스크 말고 따로 둔 디스크입니다. 담긴 내용 그대로 다른 가상 머신으로 옮길 수 있습니다.',
     freeTitle: '어디에도 연결되지 않음',
@@ -51,7 +50,6 @@ export const machineParts: typeof english = {
     detach: '떼어 내기',
     detached: (name: string) => `${name}을(를) 떼어 냈습니다. 내용은 그대로입니다.`,
     detaching: (name: string) => `${name}을(를) 떼어 내고 있거나 차례를 기다립니다.`,
-    held: '디스크를 마운트한 시스템이 붙들고 있습니다. 안에서 마운트를 풀고 다시 하시거나 가상 머신을 종료해 주십시오. 종료하면 바로 떼어 낼 수 있습니다.',
     grow: '늘리기…',
     growTitle: (name: string) => `${name} 늘리기`,
     remove: '지우기…',
@@ -60,7 +58,6 @@ export const machineParts: typeof english = {
     removed: (name: string) => `디스크 ${name}을(를) 지웠습니다.`,
   },
   adopt: {
-    button: '넘겨받기',
     title: 'libvirt의 가상 머신',
     text: '호스트에는 있지만 이곳에서는 아직 주인이 없는 가상 머신입니다. 넘겨받아도 안의 내용은 바뀌지 않습니다.',
     again: '다시 보기',

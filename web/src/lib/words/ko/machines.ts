@@ -1,8 +1,6 @@
 import type { machines as english } from '../en/machines';
-import { machineParts } from './machine-parts';
 
 export const machines: typeof english = {
-  ...machineParts,
   title: '가상 머신',
   subtitle: '무엇으로 부팅할지 직접 정하고, 파일이 그대로 남는 가상 컴퓨터입니다.',
   count: (n: number, on: number) => `${n}대 가운데 ${on}대 실행 중`,
@@ -137,6 +135,8 @@ export const machines: typeof english = {
     check: '다시 확인',
     hostDown: (host: string) => `호스트 ${host}에서 응답이 없습니다.`,
   },
+  toDisks: '디스크',
+  toStrangers: '넘겨받기',
   everybody: '모든 사람의 가상 머신',
   table: {
     filter: '이름, 주인, 호스트, 미디어로 거르기',
@@ -297,6 +297,7 @@ export const machines: typeof english = {
     hintBy: '리눅스에서는 growpart /dev/vda 1 다음에 resize2fs /dev/vda1을 실행합니다.',
     inside: '안에서 늘리기',
   },
+  heldDisk: '디스크를 마운트한 시스템이 붙들고 있습니다. 안에서 마운트를 풀고 다시 하시거나 가상 머신을 종료해 주십시오. 종료하면 바로 떼어 낼 수 있습니다.',
   operation: {
     kinds: {
       create: '만들기',
