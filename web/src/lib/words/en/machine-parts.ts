@@ -1,3 +1,5 @@
+import { one } from '../plural';
+
 /** Of what a machine is made, its further disks, and machines that are taken over: words that no list needs. */
 export const machineParts = {
   hardware: {
@@ -71,5 +73,45 @@ export const machineParts = {
     personHint: 'The name that they sign in with here.',
     noPerson: 'There is nobody of this name here.',
     done: (name: string, owner: string) => `${name} belongs to ${owner} now.`,
+  },
+  isos: {
+    title: 'ISOs',
+    text: 'What machines can install and boot from. Operators name the folders; their files appear here by themselves.',
+    machines: 'Machines',
+    upload: 'Upload an ISO',
+    uploadHint: 'Or drop the file here. An upload that breaks off goes on where it was when you choose the same file again.',
+    drop: 'Drop it to upload',
+    empty: 'There is no ISO yet',
+    emptyText: 'Upload the installer of a system, for example Debian’s, and every machine here can boot from it.',
+    used: 'Used by',
+    others: (n: number) => one('en', n, '1 of somebody else', '# of others'),
+    remove: (name: string) => `Delete ${name}`,
+    removeTitle: (name: string) => `Delete ${name}?`,
+    removeText: 'The file goes for good. No machine uses it now.',
+    removeAction: 'Delete the file',
+    removed: (name: string) => `${name} is deleted.`,
+    filter: 'Filter by name',
+    unreadable: 'The portal may not read this file.',
+    uploads: 'Uploads',
+    states: {
+      hashing: 'Computing the checksum',
+      sending: 'Sending',
+      waiting: 'The connection broke. It goes on by itself.',
+      checking: 'The portal checks the file',
+      done: 'In the catalogue',
+      failed: 'Failed',
+      cancelled: 'Cancelled',
+    },
+    sent: (sent: string, all: string) => `${sent} of ${all}`,
+    left: (time: string) => `about ${time} left`,
+    pause: (name: string) => `Cancel the upload of ${name}`,
+    again: 'Go on',
+    againLabel: (name: string) => `Go on with ${name}`,
+    clear: 'Clear the list',
+    tooLarge: (most: string) => `Larger than ${most}, the most that is taken here.`,
+    broken: 'Broken off before',
+    brokenText: (name: string, share: string) => `${name}: ${share} are here. Choose the same file again and it goes on from there.`,
+    forget: (name: string) => `Forget the upload of ${name}`,
+    progress: (name: string, share: string) => `${name}: ${share}`,
   },
 };
