@@ -78,6 +78,11 @@ def test_what_binds_it_to_more_than_we_know_is_left_alone() -> None:
             with_hardware(cells, wanted)
         assert refused.value.code == "fixed_hardware"
     assert domain_xml.parse(with_hardware(cells, Hardware(network="none"))).network == "none"
+    filtered = captured("ours").replace("</interface>", "<filterref filter='clean-traffic'/></interface>")
+    for network in ("none", "bridge:br0"):
+        with pytest.raises(Conflict) as refused:
+            with_hardware(filtered, Hardware(network=network))
+        assert refused.value.code == "fixed_hardware" and "filterref" in refused.value.detail
     two = captured("ours").replace("</devices>", "<interface type='user'/></devices>")
     with pytest.raises(Conflict) as refused:
         with_hardware(two, Hardware(network="none"))

@@ -10,6 +10,8 @@ from madang.machines.hosts.shapes import Hardware
 
 # Where a guest finds its card again: by its address and place it has the same name inside.
 _KEPT_OF_INTERFACE = ("mac", "model", "address")
+# What whoever runs the host has put on a card: its owner does not get rid of it by another network.
+_BOUND_TO_INTERFACE = ("filterref", "bandwidth", "vlan", "virtualport", "portOptions")
 
 
 def with_hardware(xml: str, hardware: Hardware) -> str:
@@ -65,6 +67,8 @@ def _set_network(domain: Element, network: str) -> None:
     old = devices.findall("interface")
     if len(old) > 1:
         raise _fixed("It has several network cards.")
+    if bound := [tag for tag in _BOUND_TO_INTERFACE if old and old[0].find(tag) is not None]:
+        raise _fixed(f"Its network card has settings of its own: {', '.join(bound)}.")
     new = new_domain.interface(network)
     place = list(devices).index(old[0]) if old else len(devices)
     if old:
