@@ -11,16 +11,17 @@ import msgspec
 
 from madang.kernel import clock
 from madang.kernel.errors import Conflict, InvalidInput
-from madang.machines.hosts.shapes import BootOrder, Seen
+from madang.machines.hosts.shapes import BootOrder, Hardware, Seen
 from madang.machines.making import Making, started
 from madang.machines.model import Installation, Machine, State
-from madang.machines.operations import Outcome, Room, Work
+from madang.machines.operations import Changes, Outcome, Room, Work
 from madang.machines.rules import followed, media_of
 from madang.machines.snapshots import take_snapshot
 
 POLL_SECONDS = 0.25
 OFF = ("shut_off", "crashed")
 ORDER, MEDIA = frozenset({"boot_order"}), frozenset({"media"})
+HARDWARE = ("cpus", "memory_bytes", "network")
 
 
 def rooms(making: Making, shut_down_seconds: float) -> dict[str, Room]:
@@ -33,6 +34,7 @@ def rooms(making: Making, shut_down_seconds: float) -> dict[str, Room]:
         "resume": Room(acts.resume),
         "restart": Room(acts.restart, can_cancel=True),
         "boot_order": Room(acts.boot_order, edits=True, alters=ORDER),
+        "hardware": Room(acts.hardware, edits=True, alters=frozenset(HARDWARE)),
         "insert": Room(acts.insert, edits=True, alters=MEDIA),
         "eject": Room(acts.eject, edits=True, alters=MEDIA),
         "complete": Room(acts.complete, edits=True, alters=ORDER | MEDIA),
@@ -98,13 +100,21 @@ class Acts:
         if not await _off(work):
             await work.host.force_off(work.machine.id)
 
-    # Boot order.
+    # What the next start takes.
 
     async def boot_order(self, work: Work) -> Outcome:
-        """For the next start; with `now` the machine is restarted when it runs."""
         order = cast(BootOrder, work.given["boot_order"])
         await work.host.set_boot_order(work.machine.id, order)
-        kept = _ordered(order)
+        return await self._kept(work, _ordered(order))
+
+    async def hardware(self, work: Work) -> Outcome:
+        wanted = msgspec.convert({name: work.given.get(name) for name in HARDWARE}, Hardware)
+        made = await work.host.set_hardware(work.machine.id, wanted)
+        # As libvirt has it: it counts memory in whole KiB.
+        return await self._kept(work, lambda _machine, _seen: {name: getattr(made, name) for name in HARDWARE})
+
+    async def _kept(self, work: Work, kept: Changes) -> Outcome:
+        """It is changed for the next start; with `now` the machine is restarted when it runs."""
         if not work.given.get("now") or await _off(work):
             return Outcome(kept)
         work.machine = msgspec.structs.replace(work.machine, **kept(work.machine, None))

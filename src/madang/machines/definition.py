@@ -20,7 +20,8 @@ from madang.machines import (
     boot_routes,
     copies_routes,
     disk_routes,
-    disks,
+    disk_work,
+    hardware_routes,
     iso_routes,
     making,
     snapshots,
@@ -30,7 +31,9 @@ from madang.machines.adoption import Adoption
 from madang.machines.backups import Backups, Shelf
 from madang.machines.boot import Boot
 from madang.machines.catalogue import Catalogue
-from madang.machines.disks import Disks, DiskStore
+from madang.machines.disk_store import DiskStore
+from madang.machines.disks import Disks
+from madang.machines.hardware import Hardware
 from madang.machines.hosts.binding import is_there
 from madang.machines.inside import Inside
 from madang.machines.journal import Journal
@@ -84,7 +87,7 @@ def assemble(ground: Ground) -> Parts:
         **acts.rooms(rooms, settings.shut_down_seconds),
         **snapshots.rooms(),
         **templates.rooms(),
-        **disks.rooms(disk_store),
+        **disk_work.rooms(disk_store, store, operations),
         **backups.rooms(shelf, settings.backups_per_machine),
     }
     machines = Machines(ground, settings, fleet, catalogue, operations, store, journal, audit)
@@ -111,6 +114,7 @@ def assemble(ground: Ground) -> Parts:
     further = [
         *boot_routes.routes(machines, boot, media),
         *iso_routes.routes(media, uploads),
+        *hardware_routes.routes(machines, Hardware(machines)),
         *disk_routes.routes(machines, Disks(machines, disk_store)),
         *copies_routes.routes(
             machines,

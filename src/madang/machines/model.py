@@ -69,6 +69,7 @@ class Run(msgspec.Struct, frozen=True):
     boot_device: BootDevice | None = None
     agent: bool = False
     write_failed: bool = False  # it is paused since something could not be written to its disk
+    network: str | None = None  # None: it began before this was noted
     ends_at_restart: bool = False
 
     @property

@@ -84,6 +84,7 @@ class Room(msgspec.Struct, frozen=True):
     repeatable: bool = True  # False: one that was cut off has failed, as nobody knows whether it was done
     edits: bool = False  # it changes what somebody may decide on
     alters: frozenset[str] = frozenset()  # what of the record may differ from reality when it fails in the middle
+    dropped: Callable[[Operation], Awaitable[None]] | None = None  # one was cancelled before it was begun
 
 
 INTERRUPTED = Failure(
@@ -209,9 +210,14 @@ class Operations:
 
     async def cancel(self, machine_id: str, operation_id: str) -> Operation | None:
         """One that waits is over then; one at work ends soon, where its kind can. None: there is none."""
+        before = await self._journal.get(machine_id, operation_id)
         operation = await self._journal.ask_to_cancel(machine_id, operation_id)
         if operation is not None:
             self._cancel_here(operation)
+            room = self.rooms.get(operation.kind)
+            ended = before is not None and not before.over and operation.state is OperationState.CANCELLED
+            if ended and room is not None and room.dropped is not None:
+                await room.dropped(operation)
             await self.tell(operation, None)
         return operation
 

@@ -143,6 +143,7 @@ def _run(machine: Machine, seen: Seen, now: float) -> Run:
         media=media_of(seen, live=True),
         cpus=live.cpus,
         memory_bytes=live.memory_bytes,
+        network=live.network,
         boot_device=seen.boot_device or (before.boot_device if same and before is not None else None),
         agent=seen.agent,
         write_failed=(seen.state, seen.reason) == ("paused", "ioerror"),
@@ -168,6 +169,7 @@ def kept(machine: Machine, seen: Seen, ours: Collection[str] = ()) -> dict[str, 
         "media": media_of(seen, live=False),
         "cpus": inactive.cpus,
         "memory_bytes": inactive.memory_bytes,
+        "network": inactive.network,
     }
     if inactive.disks and inactive.disks[0].path:
         real["disk_path"] = inactive.disks[0].path
@@ -245,7 +247,7 @@ def begun(machine: Machine, plan: StartPlan) -> Run:
 class Change(msgspec.Struct, frozen=True):
     """Something that the next start takes and the run does not have."""
 
-    what: Literal["boot_order", "cpus", "memory_bytes"]
+    what: Literal["boot_order", "cpus", "memory_bytes", "network"]
     now: str | int | None
     then: str | int | None
 
@@ -261,4 +263,6 @@ def pending(machine: Machine) -> tuple[Change, ...]:
         found.append(Change("cpus", run.cpus, machine.cpus))
     if machine.memory_bytes != run.memory_bytes:
         found.append(Change("memory_bytes", run.memory_bytes, machine.memory_bytes))
+    if run.network is not None and machine.network != run.network:
+        found.append(Change("network", run.network, machine.network))
     return tuple(found)

@@ -29,6 +29,8 @@ from madang.machines.views import MachineView, OperationView
 
 NAME_LONGEST = 80
 LEAST_MEMORY, LEAST_DISK = 16 * 1024**2, 1024**2
+# Operations by which the further disks of a person become other ones.
+DISK_KINDS = frozenset({"add_disk", "attach_disk", "detach_disk", "move_disk", "grow_disk"})
 NO_MACHINE = "There is no such machine of yours."
 
 
@@ -200,12 +202,7 @@ class Machines:
         name = checked_text("name", wish.name, NAME_LONGEST)
         cpus = within("cpus", wish.cpus, limits.cpus, 1, limits.cpus_most)
         memory = within("memory_bytes", wish.memory_bytes, limits.memory_bytes, LEAST_MEMORY, limits.memory_bytes_most)
-        network = wish.network or limits.networks[0]
-        if network not in limits.networks:
-            raise InvalidInput(
-                f"There is no network {network!r}.", hint=f"There are: {', '.join(limits.networks)}.",
-                fields=[{"field": "network", "message": "is unknown"}],
-            )  # fmt: skip
+        network = checked_network(wish.network or limits.networks[0], limits.networks)
         paths = [iso and (await self.catalogue.usable(iso)).path for iso in wish.isos]
         host = await self.fleet.place(wish.host, disk_bytes, memory)
         machine_id = str(uuid.uuid4())
@@ -259,9 +256,9 @@ class Machines:
             disk_bytes=limits.disk_bytes_per_person or None,
         )
 
-    async def refuse_more_disk(self, machine: Machine, more_bytes: int) -> None:
-        """Raise LimitReached when its owner may not have so much more of disks."""
-        refuse_more(await self.store.used(machine.person_id), Quota(disk_bytes=more_bytes), self.quota())
+    async def refuse_more(self, person_id: str, more: Quota) -> None:
+        """Raise LimitReached when a person may not have so much more."""
+        refuse_more(await self.store.used(person_id), more, self.quota())
 
     async def delete(self, visitor: Visitor, machine_id: str, name: str, disks: str) -> Machine | None:
         """Remove it; None once it is gone. `name` has to be its name, `disks` says whether they are kept or removed.
@@ -402,6 +399,8 @@ class Machines:
         """How far it is, and the machine where that is another one by it."""
         shown = self.shown_operation(operation)
         await self._ground.events.publish("machines.operation", {"operation": shown}, person=operation.person_id)
+        if operation.over and operation.kind in DISK_KINDS:
+            await self.tell_disks(operation.person_id)
         if machine is None and operation.state is not OperationState.RUNNING:
             machine = await self.store.get(operation.machine_id)
         if machine is not None:
@@ -410,6 +409,11 @@ class Machines:
     async def tell_gone(self, machine: Machine) -> None:
         for person in (machine.person_id, *(share.person_id for share in machine.shares)):
             await self._ground.events.publish("machines.machine.gone", {"id": machine.id}, person=person)
+        await self.tell_disks(machine.person_id)  # those in it are in no machine now
+
+    async def tell_disks(self, person_id: str) -> None:
+        """The further disks of a person are other ones, or elsewhere."""
+        await self._ground.events.publish("machines.disks", {}, person=person_id)
 
     async def tell_isos(self) -> None:
         """The catalogue is another one."""
@@ -430,6 +434,17 @@ def within(field: str, value: int | None, default: int, least: int, most: int) -
         message = f"must be from {least} to {most}"
         raise InvalidInput(f"{field} {message}.", fields=[{"field": field, "message": message}])
     return value
+
+
+def checked_network(network: str, offered: Sequence[str]) -> str:
+    """Raises InvalidInput for one that the site does not offer."""
+    if network not in offered:
+        raise InvalidInput(
+            f"There is no network {network!r}.",
+            hint=f"There are: {', '.join(offered)}.",
+            fields=[{"field": "network", "message": "is unknown"}],
+        )
+    return network
 
 
 def checked_notes(notes: str) -> str:

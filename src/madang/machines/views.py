@@ -22,7 +22,8 @@ class MediumView(msgspec.Struct):
 
 
 class PendingView(msgspec.Struct):
-    """What the next start takes and the run does not have: `what` is boot_order, cpus or memory_bytes."""
+    """What the next start takes and the run does not have: `what` is boot_order, cpus,
+    memory_bytes or network."""
 
     what: str
     from_: str | int | None = msgspec.field(name="from")
@@ -308,6 +309,7 @@ class FurtherDiskView(msgspec.Struct):
     id: str
     name: str
     size: int
+    used: int | None  # what it takes in the pool; None: not known
     host: str
     path: str
     machine_id: str | None

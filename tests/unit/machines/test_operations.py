@@ -47,9 +47,13 @@ class House:
             "wrong": Room(self.fail),
             "lost": Room(self.lose),
             "create": Room(self.fail),
+            "kept": Room(self.work("kept"), dropped=self.drop),
         }
         self.made.append(made)
         return made
+
+    async def drop(self, operation: Operation) -> None:
+        self.did.append(f"dropped {operation.kind}")
 
     def work(self, name: str, *, wait: bool = False) -> Callable[[Work], Any]:
         async def run(work: Work) -> Outcome:
@@ -142,6 +146,20 @@ async def test_one_that_waits_is_cancelled_at_once_and_one_at_work_where_it_can_
     await process.cancel("m1", slow.id)
     assert (await process.wait(slow, 5)).state is OperationState.CANCELLED
     assert house.did == ["slow"] and await process.cancel("m1", "none") is None
+
+
+async def test_one_that_is_cancelled_before_it_began_is_dropped_once(house: House):
+    process = house.process("a")
+    slow, waiting = await add(house, process, "slow"), await add(house, process, "kept")
+    for _again in range(2):
+        await process.cancel("m1", waiting.id)
+    assert house.did == ["slow", "dropped kept"]
+    house.go.set()
+    await process.wait(slow, 5)
+    done = await add(house, process, "kept")
+    await process.wait(done, 5)
+    await process.cancel("m1", done.id)
+    assert house.did == ["slow", "dropped kept", "kept"]
 
 
 async def test_another_process_asks_for_a_cancel_too(house: House):

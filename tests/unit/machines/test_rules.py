@@ -245,6 +245,24 @@ def test_an_order_that_was_changed_while_it_runs_is_pending():
     assert pending(running()) == () and pending(machine(boot_order="hd")) == ()
 
 
+def test_hardware_that_was_changed_while_it_runs_is_pending():
+    changed = running(cpus=2, memory_bytes=256 << 20, network="none")
+    assert [(one.what, one.now, one.then) for one in pending(changed)] == [
+        ("cpus", 1, 2),
+        ("memory_bytes", 128 << 20, 256 << 20),
+        ("network", "user", "none"),
+    ]
+    assert pending(running(network="none", run=run(network=None))) == (), "nobody noted what it began with"
+
+
+def test_a_network_that_was_changed_past_us_is_followed_and_said():
+    record = machine()
+    changed = seen(record, live=definition(record, network="none"))
+    changed = msgspec.structs.replace(changed, inactive=changed.definition)
+    after = look(record, Sight(True, seen=changed))
+    assert (after.network, after.outside, after.edition) == ("none", ("network",), record.edition + 1)
+
+
 def test_a_start_by_another_order_leaves_nothing_pending():
     assert pending(running(run=run(boot_order="hd_cdrom", kept="cdrom_hd"))) == ()
 

@@ -43,6 +43,14 @@ def remove(path: str) -> None:
     Path(path).unlink(missing_ok=True)
 
 
+def real_size(path: str) -> int | None:
+    """What it takes of its file system; None where it cannot be seen."""
+    try:
+        return Path(path).stat().st_blocks * 512
+    except OSError:
+        return None
+
+
 def make_folder(folder: Path, account: str | None, strict: bool = False) -> None:
     """A folder of this account's (None: ours) that nobody else reads; one that is there stays as it is. Raises
     SiteError, `strict`: also where it is somebody else's.

@@ -26,6 +26,7 @@ from madang.machines.hosts import (
     failures,
     files,
     flatten,
+    hardware,
     media,
     new_domain,
     power,
@@ -48,6 +49,7 @@ from madang.machines.hosts.shapes import (
     DomainType,
     Ended,
     GuestSystem,
+    Hardware,
     Limits,
     OnReboot,
     Pool,
@@ -196,6 +198,11 @@ class Host:
         """For the next start; a run goes on as it began. On any error the old definition stays."""
         return await self._connection.call(domains.change, uuid, lambda xml: domain_xml.with_order(xml, order))
 
+    async def set_hardware(self, uuid: str, wanted: Hardware) -> Definition:
+        """For the next start; a run goes on as it began. On any error the old definition stays. Raises Conflict
+        (fixed_hardware), InvalidInput (wrong_definition, wrong_network)."""
+        return await self._connection.call(domains.change, uuid, lambda xml: hardware.with_hardware(xml, wanted))
+
     async def set_title(self, uuid: str, title: str) -> Definition:
         """What its person calls it, for who looks with libvirt's tools."""
         return await self._connection.call(domains.change, uuid, lambda xml: domain_xml.with_title(xml, title))
@@ -295,6 +302,12 @@ class Host:
         before = await self._info(path, form)
         await self._connection.call(disks.grow_live, uuid, drive.target, before, size_bytes)
         return await self._info(path, form)
+
+    async def grow_free(self, path: str, size_bytes: int) -> DiskInfo:
+        """Grows a qcow2 that is in no machine. Raises as `resize`, Conflict (disk_in_use)."""
+        if await self._connection.call(domains.using, path):
+            raise failures.disk_in_use(path)
+        return await self._images.grow(path, "qcow2", size_bytes)
 
     async def attach_disk(self, uuid: str, path: str, form: str = "qcow2") -> str:
         """One more disk, now (when it runs) and for the next start; libvirt's name for it. `form` is its format, as

@@ -64,8 +64,8 @@ def _devices(devices: Element, wish: Wish, system: bool, local: bool) -> None:
             drive.append(domain_xml.medium_source(medium, system))
         SubElement(drive, "target", dev=target, bus="sata")
         SubElement(drive, "readonly")
-    if (interface := _interface(wish.network)) is not None:
-        devices.append(interface)
+    if (card := interface(wish.network)) is not None:
+        devices.append(card)
     _serial_ports(devices, wish)
     channel = SubElement(devices, "channel", type="unix")
     SubElement(channel, "target", type="virtio", name=domain_xml.AGENT_CHANNEL)
@@ -94,23 +94,24 @@ def _serial_ports(devices: Element, wish: Wish) -> None:
         SubElement(serial, "address", type="isa", iobase=domain_xml.DEBUG_PORT)
 
 
-def _interface(network: str) -> Element | None:
+def interface(network: str) -> Element | None:
+    """Its card; None: it has no network. Raises InvalidInput (wrong_network)."""
     kind, _, name = network.partition(":")
     if network == "none":
         return None
-    interface = Element("interface", type=kind)
+    card = Element("interface", type=kind)
     if network == "user":
         pass
     elif kind in ("network", "bridge") and re.fullmatch(r"[\w.+-]{1,64}", name):
-        SubElement(interface, "source", {kind: name})
+        SubElement(card, "source", {kind: name})
     else:
         raise InvalidInput(
             f"There is no kind of network {domain_xml.text(network)!r}.",
             code="wrong_network",
             hint='It is "user", "none", "network:NAME" or "bridge:NAME".',
         )
-    SubElement(interface, "model", type="virtio")
-    return interface
+    SubElement(card, "model", type="virtio")
+    return card
 
 
 def _add(parent: Element, tag: str, content: str, **attributes: str) -> Element:

@@ -55,6 +55,14 @@ class Wish(msgspec.Struct, frozen=True):
         return NAME_PREFIX + self.uuid
 
 
+class Hardware(msgspec.Struct, frozen=True):
+    """What of a machine is to be another; None: it stays as it is. `network` as in Wish."""
+
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    network: str | None = None
+
+
 class Drive(msgspec.Struct, frozen=True):
     """A disk or a CD drive."""
 
@@ -159,6 +167,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     parent: str | None
     current: bool
     description: str = ""
+    disks: tuple[str, ...] | None = None  # files of the disks that the machine had; None: it does not say
 
 
 class GuestSystem(msgspec.Struct, frozen=True):
