@@ -45,7 +45,7 @@ def known_of(snapshot: Snapshot) -> Known:
 def rooms() -> dict[str, Room]:
     return {
         "snapshot": Room(_take),
-        "revert": Room(_revert, edits=True, alters=frozenset({"boot_order", "media", "cpus", "memory_bytes"})),
+        "revert": Room(_revert, edits=True, alters=frozenset({"boot_order", "media", "cpus", "memory_bytes", "network"})),
         "drop_snapshot": Room(_drop),
     }
 
