@@ -29,6 +29,7 @@ from madang.machines.store import MachineStore, Stale
 log = logger("machines")
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 POLL_SECONDS = 0.1
+TELL_AFTER_SECONDS = 0.2  # of what is over by then, nobody wants to know how far it is
 TELL_SECONDS = 0.5  # between two notes of progress
 Changes = Callable[[Machine, Seen | None], Mapping[str, Any]]
 
@@ -306,6 +307,7 @@ class Operations:
         return host.connected
 
     async def _tell_progress(self, work: Work) -> None:
+        await asyncio.sleep(TELL_AFTER_SECONDS)
         while True:
             await work.changed.wait()
             work.changed.clear()
