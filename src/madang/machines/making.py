@@ -65,7 +65,7 @@ class Making:
             # Its name is the machine's id: whoever was at it before has made it.
             if error.code != "disk_exists":
                 raise
-        return await work.host.disk(path)
+        return await work.host.disk(path, work.machine.id)
 
     async def define(self, work: Work) -> None:
         try:

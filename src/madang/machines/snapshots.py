@@ -70,7 +70,7 @@ async def _revert(work: Work) -> Outcome:
     name, machine = str(work.given["name"]), work.machine
     found = next((one for one in await work.host.snapshots(machine.id) if one.name == name), None)
     await work.host.snapshot_revert(machine.id, name)
-    size = (await work.host.disk(machine.disk_path)).virtual_bytes
+    size = (await work.host.disk(machine.disk_path, machine.id)).virtual_bytes
     known = known_of(found) if found is not None else Known()
 
     def changes(now: Machine, seen: Seen | None) -> Mapping[str, Any]:

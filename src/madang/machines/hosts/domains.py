@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -98,11 +99,26 @@ def using(connection: Any, path: str) -> list[tuple[Definition, bool]]:
     return found
 
 
-def format_of(connection: Any, path: str) -> str:
+def format_of(connection: Any, path: str, uuid: str | None = None) -> str:
     """The format of an image, from who uses it; ours are qcow2. Never by looking into it: a guest may write into a raw
-    disk what looks like another format, which names any file of the host as its base."""
-    for definition, _active in using(connection, path):
-        for drive in definition.disks:
-            if drive.path == path and drive.format:
-                return drive.format
-    return "qcow2"
+    disk what looks like another format, which names any file of the host as its base.
+
+    `uuid`: the machine that most likely has it. Without, all of them are asked.
+    """
+    if uuid is not None:
+        with contextlib.suppress(NotFound):
+            definition = domain_xml.parse(inactive_xml(find(connection, uuid)))
+            if form := _format_in(definition, path):
+                return form
+    return use_of(connection, path)[0]
+
+
+def use_of(connection: Any, path: str) -> tuple[str, bool]:
+    """The format of an image, as `format_of`, and whether a machine that runs has it."""
+    users = using(connection, path)
+    known = (_format_in(definition, path) for definition, _active in users)
+    return next(filter(None, known), "qcow2"), any(active for _definition, active in users)
+
+
+def _format_in(definition: Definition, path: str) -> str | None:
+    return next((drive.format for drive in definition.disks if drive.path == path), None)

@@ -244,9 +244,9 @@ class Host:
         """Silent when it is gone already."""
         await asyncio.to_thread(files.remove, path)
 
-    async def disk(self, path: str) -> DiskInfo:
-        """Also of a machine that runs. Raises NotFound (disk_missing)."""
-        return await self._images.info(path, await self._connection.call(domains.format_of, path))
+    async def disk(self, path: str, uuid: str | None = None) -> DiskInfo:
+        """Also of a machine that runs. `uuid`: whose it is, where that is known. Raises NotFound (disk_missing)."""
+        return await self._images.info(path, await self._connection.call(domains.format_of, path, uuid))
 
     async def resize(self, uuid: str, path: str, size_bytes: int) -> DiskInfo:
         """Grows a disk of the machine, also while it runs (the guest sees it at once). Raises InvalidInput
@@ -293,16 +293,13 @@ class Host:
     async def clone_disk(self, source: str, path: str, linked: bool, progress: Progress) -> DiskInfo:
         """A copy of a disk that no running machine writes to; `linked` ones hold only what differs, and need the
         source as it is for ever. Raises Conflict (disk_exists, disk_in_use), NotFound (disk_missing)."""
-        await self._refuse_if_running(source)
-        form = await self._connection.call(domains.format_of, source)
+        form, runs = await self._connection.call(domains.use_of, source)
+        if runs:
+            raise failures.disk_in_use(source)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         if linked:
             return await self._images.clone(source, form, path)
         return await self._images.copy(source, form, path, progress)
-
-    async def _refuse_if_running(self, path: str) -> None:
-        if any(runs for _definition, runs in await self._connection.call(domains.using, path)):
-            raise failures.disk_in_use(path)
 
     async def flatten(self, uuid: str, target: str, progress: Progress) -> None:
         """Makes a linked clone's disk whole, while it runs or not."""
@@ -326,7 +323,8 @@ class Host:
     async def restore_disk(self, source: str, path: str, progress: Progress) -> DiskInfo:
         """A disk from a backup's file; what was at `path` is replaced at the very end, at once. The machine must not
         run. Raises Conflict (disk_in_use), NotFound (disk_missing)."""
-        await self._refuse_if_running(path)
+        if (await self._connection.call(domains.use_of, path))[1]:
+            raise failures.disk_in_use(path)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         return await self._images.copy(source, "qcow2", path, progress, "restoring", replace=True)
 
