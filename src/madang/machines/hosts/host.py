@@ -127,9 +127,9 @@ class Host:
 
     # Seeing.
 
-    async def snapshot(self) -> dict[str, Seen]:
-        """All machines there are, ours or not, by uuid, in one pass."""
-        found = await self._connection.call(seeing.snapshot, self.is_local, dict(self._began))
+    async def snapshot(self, uuids: Sequence[str] | None = None) -> dict[str, Seen]:
+        """All machines there are, ours or not, by uuid, in one pass; `uuids`: those of them that there are."""
+        found = await self._connection.call(seeing.snapshot, self.is_local, dict(self._began), uuids)
         return {uuid: self._with_end(seen) for uuid, seen in found.items()}
 
     async def look(self, uuid: str) -> Seen:
