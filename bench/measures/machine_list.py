@@ -80,9 +80,9 @@ def _changing(outside: Binding, machines: Sequence[str]) -> Iterator[None]:
         for machine in cycle(machines):
             for act in (outside.domain(machine).suspend, outside.domain(machine).resume):
                 act()
-                if over.wait(1 / CHANGES_A_SECOND):
-                    outside.domain(machine).resume()
-                    return
+                over.wait(1 / CHANGES_A_SECOND)
+            if over.is_set():
+                return
 
     thread = threading.Thread(target=change)
     thread.start()
