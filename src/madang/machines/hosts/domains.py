@@ -81,10 +81,11 @@ def undefine(connection: Any, uuid: str) -> None:
     )
 
 
-def using(connection: Any, path: str) -> list[tuple[Definition, bool]]:
-    """Every machine that has this file in a drive, now or at its next start, and whether it runs."""
+def using(connection: Any, path: str, running: bool = False) -> list[tuple[Definition, bool]]:
+    """Every machine that has this file in a drive, now or at its next start, and whether it runs; `running`: of those
+    that do."""
     found = []
-    for domain in connection.listAllDomains(0):
+    for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE if running else 0):
         try:
             active = bool(domain.isActive())
             definitions = [domain_xml.parse(inactive_xml(domain))]
@@ -110,14 +111,20 @@ def format_of(connection: Any, path: str, uuid: str | None = None) -> str:
             definition = domain_xml.parse(inactive_xml(find(connection, uuid)))
             if form := _format_in(definition, path):
                 return form
-    return use_of(connection, path)[0]
+    known = (_format_in(definition, path) for definition, _active in using(connection, path))
+    return next(filter(None, known), "qcow2")
 
 
-def use_of(connection: Any, path: str) -> tuple[str, bool]:
-    """The format of an image, as `format_of`, and whether a machine that runs has it."""
-    users = using(connection, path)
-    known = (_format_in(definition, path) for definition, _active in users)
-    return next(filter(None, known), "qcow2"), any(active for _definition, active in users)
+def free_format(connection: Any, path: str, uuid: str | None = None) -> str:
+    """The format of an image that no running machine has, as `format_of`. Raises Conflict (disk_in_use)."""
+    refuse_in_use(connection, path)
+    return format_of(connection, path, uuid)
+
+
+def refuse_in_use(connection: Any, path: str) -> None:
+    """Raise Conflict (disk_in_use) for an image that a running machine has, or has from its next start on."""
+    if any(active for _definition, active in using(connection, path, running=True)):
+        raise failures.disk_in_use(path)
 
 
 def _format_in(definition: Definition, path: str) -> str | None:

@@ -290,12 +290,13 @@ class Host:
 
     # Copies.
 
-    async def clone_disk(self, source: str, path: str, linked: bool, progress: Progress) -> DiskInfo:
+    async def clone_disk(
+        self, source: str, path: str, linked: bool, progress: Progress, uuid: str | None = None
+    ) -> DiskInfo:
         """A copy of a disk that no running machine writes to; `linked` ones hold only what differs, and need the
-        source as it is for ever. Raises Conflict (disk_exists, disk_in_use), NotFound (disk_missing)."""
-        form, runs = await self._connection.call(domains.use_of, source)
-        if runs:
-            raise failures.disk_in_use(source)
+        source as it is for ever. `uuid`: whose the source is, where that is known. Raises Conflict (disk_exists,
+        disk_in_use), NotFound (disk_missing)."""
+        form = await self._connection.call(domains.free_format, source, uuid)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         if linked:
             return await self._images.clone(source, form, path)
@@ -323,8 +324,7 @@ class Host:
     async def restore_disk(self, source: str, path: str, progress: Progress) -> DiskInfo:
         """A disk from a backup's file; what was at `path` is replaced at the very end, at once. The machine must not
         run. Raises Conflict (disk_in_use), NotFound (disk_missing)."""
-        if (await self._connection.call(domains.use_of, path))[1]:
-            raise failures.disk_in_use(path)
+        await self._connection.call(domains.refuse_in_use, path)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         return await self._images.copy(source, "qcow2", path, progress, "restoring", replace=True)
 
