@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from madang.kernel import clock
-from madang.kernel.errors import Conflict, InvalidInput
+from madang.kernel.errors import Conflict
 from madang.machines.hosts.shapes import BootOrder, Hardware, Seen
 from madang.machines.making import Making, started
 from madang.machines.model import Installation, Machine, State
@@ -163,16 +163,7 @@ class Acts:
 
     async def resize(self, work: Work) -> Outcome:
         size = int(work.given["size"])
-        disk = await work.host.disk(work.machine.disk_path)
-        if disk.virtual_bytes > size:
-            raise InvalidInput(
-                f"The disk has {disk.virtual_bytes} bytes; a smaller one would lose what is on it.",
-                code="shrink_refused",
-                title="A disk only grows",
-                hint="Choose a larger size.",
-            )
-        if disk.virtual_bytes < size:
-            disk = await work.host.resize(work.machine.id, work.machine.disk_path, size)
+        disk = await work.host.resize(work.machine.id, work.machine.disk_path, size)
 
         def changes(machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
             empty = machine.installation is Installation.NOT_INSTALLED

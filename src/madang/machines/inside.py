@@ -60,7 +60,7 @@ class Inside:
         """Its disk as it is now, and what is free in its pool. Raises NotFound (disk_missing), Unavailable."""
         machine = await self._machines.seen_by(visitor, machine_id)
         host = self._machines.fleet.host_of(machine)
-        disk = await host.disk(machine.disk_path)
+        disk = await host.disk(machine.disk_path, machine.id)
         pool = await pool_of(host)
         return machine, disk, pool.free_bytes if pool else None
 

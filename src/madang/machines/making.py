@@ -61,12 +61,13 @@ class Making:
                 return await work.host.create_disk(path, work.machine.disk_bytes)
             if work.given.get("backup"):
                 return await work.host.restore_disk(str(source), path, work.progress)
-            return await work.host.clone_disk(str(source), path, bool(work.given.get("linked")), work.progress)
+            linked = bool(work.given.get("linked"))
+            return await work.host.clone_disk(str(source), path, linked, work.progress, work.machine.parent)
         except Conflict as error:
             # Its name is the machine's id: whoever was at it before has made it.
             if error.code != "disk_exists":
                 raise
-        return await work.host.disk(path)
+        return await work.host.disk(path, work.machine.id)
 
     async def define(self, work: Work) -> None:
         try:

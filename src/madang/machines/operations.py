@@ -30,8 +30,10 @@ from madang.machines.store import MachineStore, Stale
 log = logger("machines")
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 POLL_SECONDS = 0.1
+TELL_AFTER_SECONDS = 0.2  # of what is over by then, nobody wants to know how far it is
 TELL_SECONDS = 0.5  # between two notes of progress
 UNREACHABLE = "host_unreachable"
+IDLE_BEATS = 10  # so many go by until a process that is alone, and has nothing to do, looks again
 Changes = Callable[[Machine, Seen | None], Mapping[str, Any]]
 
 
@@ -133,6 +135,7 @@ class Operations:
         self._interruptible: set[str] = set()  # whose room is at work, or would be told too early or too late
         self._beats: dict[str, tuple[int, float]] = {}
         self._stopped = False
+        self._may_rest = 0
 
     async def stop(self) -> None:
         """Leave what is at work to whoever comes next."""
@@ -202,6 +205,7 @@ class Operations:
 
     def begin(self, operation: Operation, *, again: bool = False) -> None:
         """Work on one that is held by this process."""
+        self._may_rest = 0
         if self._stopped:
             return
         task = asyncio.create_task(self._run(operation, again=again), name=f"operation {operation.kind}")
@@ -234,9 +238,14 @@ class Operations:
 
     async def cycle(self) -> str:
         """Keep what is ours, cancel what is to be cancelled, take over what nobody holds."""
+        if self._alone() and self._may_rest:
+            self._may_rest -= 1
+            return ""
         now, standing = time.monotonic(), {}
         running: set[str] = set()
-        for operation in await self._journal.open():
+        there = await self._journal.open()
+        self._may_rest = 0 if there or self._tasks else IDLE_BEATS
+        for operation in there:
             if operation.id in self._tasks:
                 running.add(operation.machine_id)
                 self._cancel_here(operation)
@@ -335,6 +344,7 @@ class Operations:
         return host.connected
 
     async def _tell_progress(self, work: Work) -> None:
+        await asyncio.sleep(TELL_AFTER_SECONDS)
         while True:
             await work.changed.wait()
             work.changed.clear()

@@ -21,6 +21,9 @@ from madang.machines.operations import ID_ALPHABET, Outcome, Room, Work
 from madang.machines.rules import followed, kept
 from madang.machines.service import NAME_LONGEST, Machines
 
+# What a snapshot brings back of the record.
+DEFINED = frozenset({"boot_order", "media", "cpus", "memory_bytes", "network"})
+
 
 class Known(msgspec.Struct, frozen=True):
     """What is kept with a snapshot of our own."""
@@ -45,7 +48,9 @@ def known_of(snapshot: Snapshot) -> Known:
 def rooms() -> dict[str, Room]:
     return {
         "snapshot": Room(_take),
-        "revert": Room(_revert, edits=True, alters=frozenset({"boot_order", "media", "cpus", "memory_bytes", "network"})),
+        "revert": Room(
+            _revert, edits=True, alters=frozenset({"boot_order", "media", "cpus", "memory_bytes", "network"})
+        ),
         "drop_snapshot": Room(_drop),
     }
 
@@ -72,7 +77,7 @@ async def _revert(work: Work) -> Outcome:
     if found is not None and found.disks is not None:
         _refuse_other_disks(found.disks, await work.host.look(machine.id))
     await work.host.snapshot_revert(machine.id, name)
-    size = (await work.host.disk(machine.disk_path)).virtual_bytes
+    size = (await work.host.disk(machine.disk_path, machine.id)).virtual_bytes
     known = known_of(found) if found is not None else Known()
 
     def changes(now: Machine, seen: Seen | None) -> Mapping[str, Any]:

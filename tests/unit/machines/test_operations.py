@@ -11,7 +11,7 @@ from madang.kernel.errors import Conflict, LimitReached, Unavailable
 from madang.kernel.ground import Ground
 from madang.machines.journal import Journal
 from madang.machines.model import Machine, Operation, OperationState, State
-from madang.machines.operations import Operations, Outcome, Room, Work
+from madang.machines.operations import IDLE_BEATS, Operations, Outcome, Room, Work
 from madang.machines.store import MachineStore, Quota, Stale, StaleEdit
 from tests.unit.machines.made import machine
 
@@ -197,6 +197,18 @@ async def test_alone_nobody_else_can_be_at_work(house: House):
     await alive.cycle()
     await house.until("done", "done")
     assert house.did == ["quick again"]
+
+
+async def test_alone_what_a_request_left_behind_is_found_after_a_rest(house: House):
+    house.alone = True
+    here = house.process("here")
+    await here.cycle()  # nothing is open
+    await house.journal.add(here.draft(await its(house), "quick", "kim"), "here")  # and nobody begins with it
+    for _ in range(IDLE_BEATS):
+        await here.cycle()
+    assert house.did == []
+    await here.cycle()
+    await house.until("done", "done")
 
 
 async def test_what_beats_is_left_alone(house: House):

@@ -152,9 +152,9 @@ class Host:
 
     # Seeing.
 
-    async def snapshot(self) -> dict[str, Seen]:
-        """All machines there are, ours or not, by uuid, in one pass."""
-        found = await self._connection.call(seeing.snapshot, self.is_local, dict(self._began))
+    async def snapshot(self, uuids: Sequence[str] | None = None) -> dict[str, Seen]:
+        """All machines there are, ours or not, by uuid, in one pass; `uuids`: those of them that there are."""
+        found = await self._connection.call(seeing.snapshot, self.is_local, dict(self._began), uuids)
         return {uuid: self._with_end(seen) for uuid, seen in found.items()}
 
     async def look(self, uuid: str) -> Seen:
@@ -282,9 +282,9 @@ class Host:
         """Silent when it is gone already."""
         await asyncio.to_thread(files.remove, path)
 
-    async def disk(self, path: str) -> DiskInfo:
-        """Also of a machine that runs. Raises NotFound (disk_missing)."""
-        return await self._info(path, await self._connection.call(domains.format_of, path))
+    async def disk(self, path: str, uuid: str | None = None) -> DiskInfo:
+        """Also of a machine that runs. `uuid`: whose it is, where that is known. Raises NotFound (disk_missing)."""
+        return await self._info(path, await self._connection.call(domains.format_of, path, uuid))
 
     async def _info(self, path: str, form: str) -> DiskInfo:
         if not self.is_local and not Path(path).is_relative_to(self.pool_folder):
@@ -341,20 +341,18 @@ class Host:
 
     # Copies.
 
-    async def clone_disk(self, source: str, path: str, linked: bool, progress: Progress) -> DiskInfo:
+    async def clone_disk(
+        self, source: str, path: str, linked: bool, progress: Progress, uuid: str | None = None
+    ) -> DiskInfo:
         """A copy of a disk that no running machine writes to; `linked` ones hold only what differs, and need the
-        source as it is for ever. Raises Conflict (disk_exists, disk_in_use), NotFound (disk_missing)."""
+        source as it is for ever. `uuid`: whose the source is, where that is known. Raises Conflict (disk_exists,
+        disk_in_use), NotFound (disk_missing)."""
         await self.require_storage(source, path)
-        await self._refuse_if_running(source)
-        form = await self._connection.call(domains.format_of, source)
+        form = await self._connection.call(domains.free_format, source, uuid)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         if linked:
             return await self._images.clone(source, form, path)
         return await self._images.copy(source, form, path, progress)
-
-    async def _refuse_if_running(self, path: str) -> None:
-        if any(runs for _definition, runs in await self._connection.call(domains.using, path)):
-            raise failures.disk_in_use(path)
 
     async def flatten(self, uuid: str, target: str, progress: Progress) -> None:
         """Makes a linked clone's disk whole, while it runs or not."""
@@ -389,7 +387,7 @@ class Host:
         """A disk from a backup's file; what was at `path` is replaced at the very end, at once. The machine must not
         run. Raises Conflict (disk_in_use), NotFound (disk_missing)."""
         await self.require_storage(path)
-        await self._refuse_if_running(path)
+        await self._connection.call(domains.refuse_in_use, path)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         return await self._images.copy(source, "qcow2", path, progress, "restoring", replace=True)
 
