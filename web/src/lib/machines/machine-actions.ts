@@ -62,12 +62,12 @@ export function mediaGroup(machine: Machine, words: MachineWords): MenuGroup[] {
 export function machineGroups(machine: Machine, words: MachineWords, but?: Act): MenuGroup[] {
   const know: MenuAction[] = [{ label: words.about.copyLink, icon: Link, run: () => void copyLink(machine, words) }];
   if (machines.mayOpen(machine))
-    know.unshift({ label: words.serial.title, icon: SquareTerminal, run: () => router.go(`/machines/${machine.id}/serial`) });
+    know.unshift({ label: words.toSerial, icon: SquareTerminal, run: () => router.go(`/machines/${machine.id}/serial`) });
   const groups = [...powerGroup(machine, words, but), ...mediaGroup(machine, words)];
   if (!machines.mayManage(machine)) return [...groups, { actions: know }];
   const about: MenuAction[] = [
     { label: words.about.edit, icon: Pencil, run: () => dialog.show('describe', machine) },
-    { label: words.share.menu, icon: Share2, run: () => dialog.show('share', machine) },
+    { label: words.toShare, icon: Share2, run: () => dialog.show('share', machine) },
     machine.protected
       ? { label: words.about.unprotect, icon: ShieldOff, run: () => void protect(machine, false, words) }
       : { label: words.about.protect, icon: Shield, run: () => void protect(machine, true, words) },

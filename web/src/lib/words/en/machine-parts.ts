@@ -114,4 +114,26 @@ export const machineParts = {
     forget: (name: string) => `Forget the upload of ${name}`,
     progress: (name: string, share: string) => `${name}: ${share}`,
   },
+  share: {
+    title: (name: string) => `Share ${name}`,
+    with: 'Shared with',
+    none: 'Nobody else sees it, apart from operators, who do not see its screen.',
+    person: 'Person',
+    personHint: 'The name with which they sign in here.',
+    mode: 'They may',
+    modes: { view: 'look', operate: 'use it' },
+    modeHints: {
+      view: 'See it and a picture of its screen.',
+      operate: 'Also its console, power, boot order and media; not delete or copy it.',
+    },
+    action: 'Share',
+    stop: (name: string) => `No longer share with ${name}`,
+  },
+  serial: {
+    title: 'Serial console',
+    label: (name: string) => `Serial console of ${name}`,
+    keys: 'Keyboard of the serial console',
+    hint: 'Text only, for systems that speak on their serial port. Nothing to see? Press Enter. Shift-Tab leaves it.',
+    states: { off: 'off', connecting: 'connecting…', open: 'connected', lost: 'coming back…' },
+  },
 };

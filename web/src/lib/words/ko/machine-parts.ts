@@ -113,4 +113,26 @@ export const machineParts: typeof english = {
     forget: (name: string) => `${name} 올리던 것 버리기`,
     progress: (name: string, share: string) => `${name}: ${share} 진행`,
   },
+  share: {
+    title: (name: string) => `${name} 공유`,
+    with: '함께 쓰는 사람',
+    none: '다른 사람에게는 보이지 않습니다. 운영자에게는 보이지만 화면은 보이지 않습니다.',
+    person: '사람',
+    personHint: '이곳에 로그인할 때 쓰는 이름입니다.',
+    mode: '허용할 일',
+    modes: { view: '보기', operate: '쓰기' },
+    modeHints: {
+      view: '가상 머신과 화면 그림을 봅니다.',
+      operate: '콘솔, 전원, 부팅 순서, 미디어도 씁니다. 지우거나 복사할 수는 없습니다.',
+    },
+    action: '공유하기',
+    stop: (name: string) => `${name}와(과) 그만 공유하기`,
+  },
+  serial: {
+    title: '시리얼 콘솔',
+    label: (name: string) => `${name} 시리얼 콘솔`,
+    keys: '시리얼 콘솔 키보드',
+    hint: '시리얼 포트로 말하는 시스템을 위한 글자 화면입니다. 아무것도 보이지 않으면 Enter를 눌러 보십시오. Shift-Tab으로 빠져나갑니다.',
+    states: { off: '꺼짐', connecting: '연결하는 중…', open: '연결됨', lost: '다시 연결하는 중…' },
+  },
 };
