@@ -84,6 +84,27 @@ class Share(msgspec.Struct, frozen=True):
     mode: Literal["view", "operate"]
 
 
+class Schedule(msgspec.Struct, frozen=True):
+    """When a machine is backed up by itself: at an hour of the site's time zone; `weekday` (0: Monday) of weekly ones."""
+
+    every: Literal["off", "daily", "weekly"]
+    hour: int = 0
+    weekday: int = 0
+
+
+class BackupPlan(msgspec.Struct, frozen=True):
+    """Backups of a machine that come by themselves, and what came of the last one.
+
+    `own`: what its owner chose, None: whatever the site's is. `next_at` was computed by `timed`; where that is not what
+    is in force any more, it is computed anew. `failure`: why the last backup, by itself or not, could not be made.
+    """
+
+    own: Schedule | None = None
+    timed: Schedule | None = None
+    next_at: float | None = None
+    failure: Failure | None = None
+
+
 class Machine(msgspec.Struct, frozen=True):
     """A virtual machine of one person, as it is stored. Times in seconds since the epoch, sizes in bytes."""
 
@@ -122,10 +143,12 @@ class Machine(msgspec.Struct, frozen=True):
     protected: bool = False
     adopted: bool = False
     template: bool = False  # others are made of it, and it does not run itself
+    offered: bool = False  # a template that everybody may make machines of
     parent: str | None = None  # the template that its disk holds only the difference to
     cloned_from: str | None = None  # the name of the template it was made of
     shares: tuple[Share, ...] = ()
     failure: Failure | None = None
+    backup_plan: BackupPlan | None = None
 
     def share_of(self, person_id: str) -> Share | None:
         return next((share for share in self.shares if share.person_id == person_id), None)
@@ -133,6 +156,10 @@ class Machine(msgspec.Struct, frozen=True):
     @property
     def live(self) -> bool:
         return self.state in LIVE
+
+    @property
+    def plan(self) -> BackupPlan:
+        return self.backup_plan or BackupPlan()
 
     @property
     def has_medium(self) -> bool:
