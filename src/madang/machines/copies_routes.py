@@ -10,7 +10,7 @@ from litestar import Response, delete, get, post
 from madang.identity.model import Visitor
 from madang.kernel.clock import iso, iso_or_none
 from madang.machines.adoption import Adoption
-from madang.machines.backups import Backup, Backups
+from madang.machines.backups import Backups
 from madang.machines.routes import AT_WORK, Answers
 from madang.machines.service import Machines
 from madang.machines.shapes import (
@@ -23,6 +23,7 @@ from madang.machines.shapes import (
     Template,
     problems,
 )
+from madang.machines.shelf import Backup
 from madang.machines.snapshots import Snapshots, known_of
 from madang.machines.templates import Templates
 from madang.machines.views import BackupView, MachineView, SnapshotView, StrangerView

@@ -16,7 +16,6 @@ from madang.kernel.settings import Settings, as_root
 from madang.kernel.sockets import NO_LONGER_ALLOWED
 from madang.machines import (
     acts,
-    backups,
     boot_routes,
     copies_routes,
     disk_routes,
@@ -27,7 +26,8 @@ from madang.machines import (
     templates,
 )
 from madang.machines.adoption import Adoption
-from madang.machines.backups import Backups, Shelf
+from madang.machines.backup_work import Backing
+from madang.machines.backups import Backups
 from madang.machines.boot import Boot
 from madang.machines.catalogue import Catalogue
 from madang.machines.disks import Disks, DiskStore
@@ -39,9 +39,11 @@ from madang.machines.making import Making
 from madang.machines.media import Media
 from madang.machines.offers import Offers
 from madang.machines.operations import Operations
+from madang.machines.restoring import Restoring
 from madang.machines.routes import router
-from madang.machines.service import Machines
+from madang.machines.service import Machines, quota_of
 from madang.machines.settings import MachinesSettings, backup_folder, claims, iso_folders
+from madang.machines.shelf import Shelf
 from madang.machines.snapshots import Snapshots
 from madang.machines.sockets import Doors
 from madang.machines.store import MachineStore
@@ -76,16 +78,19 @@ def assemble(ground: Ground) -> Parts:
         beat_seconds=settings.beat_seconds,
         host_seconds=settings.host_seconds,
     )
-    rooms = Making(fleet)
     disk_store = DiskStore(ground.database)
     shelf = Shelf(backup_folder(ground.settings), fleet.account or settings.account or None)
+    backing = Backing(shelf, disk_store, settings.backups_per_machine, settings.safety_backups_per_machine)
+    restoring = Restoring(backing, store, disk_store, fleet, quota_of(settings))
+    rooms = Making(fleet, restoring)
     operations.rooms = {
         **making.rooms(rooms),
         **acts.rooms(rooms, settings.shut_down_seconds),
         **snapshots.rooms(),
         **templates.rooms(),
         **disks.rooms(disk_store),
-        **backups.rooms(shelf, settings.backups_per_machine),
+        **backing.rooms(),
+        **restoring.rooms(),
     }
     machines = Machines(ground, settings, fleet, catalogue, operations, store, journal, audit)
     uploads = Uploads(

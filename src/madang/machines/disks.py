@@ -76,6 +76,11 @@ class DiskStore:
             return (await connection.execute(update(disks).where(*free).values(machine_id=machine_id))).rowcount == 1
 
     @retried
+    async def resized(self, disk_id: str, size_bytes: int) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(disks).where(disks.c.id == disk_id).values(size_bytes=size_bytes))
+
+    @retried
     async def remove(self, disk_id: str) -> None:
         async with self._database.write() as connection:
             await connection.execute(delete(disks).where(disks.c.id == disk_id))
@@ -159,7 +164,7 @@ class Disks:
             self._machines.fleet.refuse_beyond(pool, size)
         await self._machines.refuse_more_disk(machine, size)
         disk_id = "d" + "".join(secrets.choice(ID_ALPHABET) for _ in range(13))
-        path = str(self._machines.fleet.pool_folder / "disks" / f"{disk_id}.qcow2")
+        path = self._machines.fleet.further_disk_path(disk_id)
         disk = Disk(
             disk_id,
             machine.person_id,

@@ -13,6 +13,7 @@ from madang.machines.fleet import Fleet
 from madang.machines.hosts.shapes import DiskInfo, Seen
 from madang.machines.model import Machine, State
 from madang.machines.operations import Outcome, Room, Work
+from madang.machines.restoring import Restoring
 from madang.machines.rules import followed, media_of, plan_start
 
 
@@ -26,8 +27,9 @@ def rooms(making: Making) -> dict[str, Room]:
 
 
 class Making:
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, restoring: Restoring) -> None:
         self._fleet = fleet
+        self._restoring = restoring
 
     async def create(self, work: Work) -> Outcome:
         """Disk, definition and, if asked for, the first start. What fails leaves nothing behind."""
@@ -37,7 +39,11 @@ class Making:
             disk = await self._disk(work)
             work.progress(None, "defining")
             await self.define(work)
+            if work.given.get("backup"):
+                await self._restoring.further(work)
         except (MadangError, asyncio.CancelledError):
+            if work.given.get("backup"):
+                await self._restoring.remove_further(work)
             with contextlib.suppress(MadangError):
                 await work.host.undefine(machine.id, [machine.disk_path])
                 await self._fleet.clear(machine, work.host)
@@ -56,10 +62,10 @@ class Making:
         """An empty one, or one of a template's or of a backup's."""
         path, source = work.machine.disk_path, work.given.get("source")
         try:
+            if work.given.get("backup"):
+                return await self._restoring.first(work)
             if source is None:
                 return await work.host.create_disk(path, work.machine.disk_bytes)
-            if work.given.get("backup"):
-                return await work.host.restore_disk(str(source), path, work.progress)
             return await work.host.clone_disk(str(source), path, bool(work.given.get("linked")), work.progress)
         except Conflict as error:
             # Its name is the machine's id: whoever was at it before has made it.

@@ -84,12 +84,16 @@ class Share(msgspec.Struct, frozen=True):
     mode: Literal["view", "operate"]
 
 
-class Schedule(msgspec.Struct, frozen=True):
-    """When a machine is backed up by itself: at an hour of the site's time zone; `weekday` (0: Monday) of weekly ones."""
+Every = Literal["off", "daily", "weekly"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
-    every: Literal["off", "daily", "weekly"]
-    hour: int = 0
-    weekday: int = 0
+
+class Schedule(msgspec.Struct, frozen=True):
+    """When a machine is backed up by itself: at an hour of the site's time zone; `weekday` is of weekly ones."""
+
+    every: Every
+    hour: int
+    weekday: Weekday
 
 
 class BackupPlan(msgspec.Struct, frozen=True):

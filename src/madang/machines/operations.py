@@ -81,6 +81,7 @@ class Room(msgspec.Struct, frozen=True):
     can_cancel: bool = False
     repeatable: bool = True  # False: one that was cut off has failed, as nobody knows whether it was done
     edits: bool = False  # it changes what somebody may decide on
+    failed: Callable[[Failure], Changes] | None = None  # what the machine's record keeps of a failure
 
 
 INTERRUPTED = Failure(
@@ -346,6 +347,9 @@ class Operations:
 
     def _after_failure(self, operation: Operation, failure: Failure | None) -> Changes:
         """A machine that could not be made says why."""
+        room = self.rooms.get(operation.kind)
+        if room is not None and room.failed is not None and failure is not None:
+            return room.failed(failure)
         if operation.kind != "create":
             return no_changes
         return lambda _machine, _seen: {"state": State.FAILED, "failure": failure or CANCELLED}

@@ -251,13 +251,7 @@ class Machines:
             )
 
     def quota(self) -> Quota:
-        limits = self.settings
-        return Quota(
-            machines=limits.machines_per_person or None,
-            cpus=limits.cpus_per_person or None,
-            memory_bytes=limits.memory_bytes_per_person or None,
-            disk_bytes=limits.disk_bytes_per_person or None,
-        )
+        return quota_of(self.settings)
 
     async def refuse_more_disk(self, machine: Machine, more_bytes: int) -> None:
         """Raise LimitReached when its owner may not have so much more of disks."""
@@ -415,6 +409,16 @@ def _there(operation: Operation | None) -> Operation:
     if operation is None:
         raise NotFound("There is no such operation.", code="operation_not_found", hint="It may be forgotten.")
     return operation
+
+
+def quota_of(limits: MachinesSettings) -> Quota:
+    """What one person may have."""
+    return Quota(
+        machines=limits.machines_per_person or None,
+        cpus=limits.cpus_per_person or None,
+        memory_bytes=limits.memory_bytes_per_person or None,
+        disk_bytes=limits.disk_bytes_per_person or None,
+    )
 
 
 def within(field: str, value: int | None, default: int, least: int, most: int) -> int:

@@ -116,6 +116,12 @@ class MachinesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backups_per_machine: Annotated[
         int, msgspec.Meta(ge=1, le=1000, description="A machine keeps so many backups, the newest ones.")
     ] = 5
+    safety_backups_per_machine: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=1000, description="Beside those, so many of what was there before something was restored over it."
+        ),
+    ] = 2
     look_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="The loop looks at all machines this often; events wake it at once.")
     ] = 5.0

@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from madang.kernel import clock, metrics
 from madang.kernel.errors import MadangError
 from madang.kernel.log import logger
 from madang.kernel.loops import Loop
+from madang.machines.hosts import files
 from madang.machines.hosts.host import Host
 from madang.machines.hosts.shapes import Change, Seen
 from madang.machines.model import Installation, Machine
@@ -150,7 +150,7 @@ class Supervisor:
         """What its disk takes on this machine; None where that is as good as it was."""
         if host is None or not host.is_local:
             return None
-        used = await asyncio.to_thread(_real_size, machine.disk_path)
+        used = await asyncio.to_thread(files.real_size, machine.disk_path)
         if used is None or (machine.disk_used is not None and abs(used - machine.disk_used) < USED_STEP):
             return None
         return used
@@ -182,10 +182,3 @@ class Supervisor:
         await self._machines.journal.forget(clock.now() - self._machines.settings.operation_days * 86_400)
         with contextlib.suppress(OSError):
             await self._uploads.sweep()
-
-
-def _real_size(path: str) -> int | None:
-    try:
-        return Path(path).stat().st_blocks * 512
-    except OSError:
-        return None
