@@ -58,9 +58,9 @@ class Backups:
             raise Conflict("It is protected.", code="protected", hint="Take its protection off first.")
         if machine.live:
             raise Conflict("It runs.", code="machine_running", title="The machine runs", hint="Shut it down first.")
-        await self._machines.refuse_with_clones(machine)
+        await self._machines.refuse_with_clones(visitor, machine)
         given = {"backup": backup_id, "safety": new_id()}
-        return await self._machines.act(visitor, machine, "restore", given)
+        return await self._machines.act(visitor, machine, "restore", given, str(machine.edition))
 
     async def restore_new(self, visitor: Visitor, backup_id: str, name: str) -> tuple[Machine, bool]:
         """Into a new machine. Raises NotFound, LimitReached, InvalidInput."""

@@ -12,7 +12,7 @@ from madang.identity.settings import IdentitySettings
 from madang.identity.sign_on import SignOn
 from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.loops import Loop
-from madang.kernel.settings import Settings, as_root
+from madang.kernel.settings import Settings, SiteSettings, as_root
 from madang.kernel.sockets import NO_LONGER_ALLOWED
 from madang.machines import (
     acts,
@@ -22,6 +22,7 @@ from madang.machines import (
     disks,
     iso_routes,
     making,
+    schedule_routes,
     snapshots,
     templates,
 )
@@ -41,6 +42,7 @@ from madang.machines.offers import Offers
 from madang.machines.operations import Operations
 from madang.machines.restoring import Restoring
 from madang.machines.routes import router
+from madang.machines.schedules import Schedules, site_schedule
 from madang.machines.service import Machines, quota_of
 from madang.machines.settings import MachinesSettings, backup_folder, claims, iso_folders
 from madang.machines.shelf import Shelf
@@ -112,6 +114,7 @@ def assemble(ground: Ground) -> Parts:
         await operations.stop()
         await supervisor.stop()
 
+    schedules = Schedules(machines, site_schedule(ground.settings[SiteSettings], settings))
     copies, people = Templates(machines), People(ground)
     further = [
         *boot_routes.routes(machines, boot, media),
@@ -124,6 +127,7 @@ def assemble(ground: Ground) -> Parts:
             Backups(machines, copies, shelf),
             Adoption(machines, people),
         ),
+        *schedule_routes.routes(schedules),
     ]
     return Parts(
         routes=[router(machines, people, inside, offers, sign_on, further)],
@@ -132,6 +136,7 @@ def assemble(ground: Ground) -> Parts:
             supervisor.loop,
             supervisor.catalogue_loop,
             operations.loop,
+            schedules.loop,
             Loop("machines doors", doors.check, ground.settings[IdentitySettings].recheck_seconds),
         ],
         start=supervisor.start,

@@ -157,10 +157,13 @@ class Operations:
             operation, state=OperationState.RUNNING, holder=self._holder, started_at=operation.created_at
         )
 
-    async def add(self, operation: Operation, etag: str | None = None) -> Operation:
-        """Store it, and begin if nothing else is at work on the machine. Raises StaleEdit, NotFound, LimitReached."""
+    async def add(
+        self, operation: Operation, etag: str | None = None, *, seen: Machine | None = None, **values: Any
+    ) -> Operation:
+        """Store it, and begin if nothing else is at work on the machine. `seen`, `values`: as for the journal. Raises
+        StaleEdit, NotFound, LimitReached, Stale."""
         edits = self.rooms[operation.kind].edits
-        operation = await self._journal.add(operation, self._holder, etag, edits=edits)
+        operation = await self._journal.add(operation, self._holder, etag, edits=edits, seen=seen, values=values)
         if operation.state is OperationState.RUNNING:
             self.begin(operation)
         else:
