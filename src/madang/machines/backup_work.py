@@ -32,14 +32,14 @@ class Backing:
 
     def rooms(self) -> dict[str, Room]:
         return {
-            "backup": Room(self.backup, can_cancel=True, failed=_failed),
+            "backup": Room(self.backup, can_cancel=True, failed=not_backed_up),
             "verify_backup": Room(self.verify, can_cancel=True),
         }
 
     async def backup(self, work: Work) -> Outcome:
         backup = await self.make(work, str(work.given["backup"]), safety=False)
         await self.prune(work.machine.id)
-        return Outcome(_made, {"backup": backup.id, "size": backup.size})
+        return Outcome(backed_up, {"backup": backup.id, "size": backup.size})
 
     async def make(self, work: Work, backup_id: str, *, safety: bool, without: Collection[str] = ()) -> Backup:
         """One of all disks but those files; the same again where it was made before. Raises SiteError (no_space)."""
@@ -104,14 +104,15 @@ def refuse_beyond(needed: int, free: int, where: str) -> None:
         )
 
 
-def _made(machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
+def backed_up(machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
+    """What a backup makes of the record."""
     if machine.plan.failure is None:
         return {}
     dismissed = tuple(code for code in machine.dismissed if code != "backup_failed")
     return {"backup_plan": msgspec.structs.replace(machine.plan, failure=None), "dismissed": dismissed}
 
 
-def _failed(failure: Failure) -> Changes:
+def not_backed_up(failure: Failure) -> Changes:
     """The machine says so until a backup is made."""
 
     def changes(machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
