@@ -28,6 +28,7 @@ def run() -> None:
         ground,
         inside,
         lifetime,
+        machine_copies,
         machines,
         operators,
         people,
@@ -40,6 +41,7 @@ def run() -> None:
     for room in (lifetime, sharing, consent, inside):
         room.mount(desktops.app)
     app.add_typer(desktops.app, name="desktops")
+    machine_copies.mount(machines.app)
     app.add_typer(machines.app, name="machines")
     app.add_typer(presets.app, name="presets")
     operators.mount(app)
