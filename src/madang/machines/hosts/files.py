@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
 import stat
@@ -39,8 +40,10 @@ def check_drives(drives: Iterable[Drive]) -> None:
 
 
 def remove(path: str) -> None:
-    """Silent when it is gone already."""
+    """With what somebody who was killed had begun to make of it. Silent when it is gone already."""
     Path(path).unlink(missing_ok=True)
+    for part in Path(path).parent.glob(f"{glob.escape(Path(path).name)}.*.part"):
+        part.unlink(missing_ok=True)
 
 
 def real_size(path: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 import os
 import re
 import secrets
@@ -152,6 +153,9 @@ class Images:
         part = Path(f"{path}.{secrets.token_hex(4)}.part")
         if not replace and os.path.lexists(path):
             raise failures.disk_exists(path)
+        # Whoever was at it before was killed: one file is made by one at a time.
+        for left in part.parent.glob(f"{glob.escape(Path(path).name)}.*.part"):
+            left.unlink(missing_ok=True)
         try:
             yield str(part)
             part.chmod(0o600)
