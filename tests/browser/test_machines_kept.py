@@ -65,7 +65,7 @@ def test_when_it_is_backed_up_by_itself_is_chosen(page: Page, site: MachineSite,
     dialog.get_by_label("Day").select_option("friday")
     dialog.get_by_label("Hour").select_option(label="23:00")
     expect(dialog).to_contain_text("Asia/Seoul")
-    page.keyboard.press("Enter")
+    dialog.get_by_test_id("schedule-action").press("Enter")
     expect(dialog).to_be_hidden()
     expect(schedule).to_contain_text("Every Friday at 23:00")
     expect(schedule).to_contain_text("next in")
