@@ -241,3 +241,31 @@ def test_backups_made_before_a_restore_push_no_other_out(libvirtd: PrivateLibvir
             assert [one["id"] for one in backups_of(kim, machine)] == kept
             assert len(backups_of(kim, machine, safety=True)) == 2
             kim.delete(f"/api/vms/{machine}", params={"name": "web"})
+
+
+@pytest.mark.parametrize("moment", ["first", "further"])
+def test_a_portal_that_is_killed_while_it_makes_a_machine_of_a_backup(
+    portal: MachinePortal, kim: MachineClient, libvirtd: PrivateLibvirt, moment: str
+) -> None:
+    kept = Kept(kim, libvirtd, "data", size=40 * MB)
+    kim.delete(f"/api/vms/{kept.id}", params={"name": "web"})
+    kim.delete(f"/api/vms/disks/{kim.get('/api/vms/disks').json()[0]['id']}", params={"name": "data"})
+
+    def ask() -> None:
+        try:
+            kim.post(f"/api/vms/backups/{kept.backup}/new", json={"name": "again"})
+        except httpx.TransportError:
+            return
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    part = {"first": "*/disk.qcow2.*.part", "further": "disks/*.part"}[moment]
+    eventually(lambda: any(libvirtd.pool.glob(part)), 60, "it does not copy", pause=0.001)
+    portal.kill()
+    asking.join()
+    portal.start()
+    (made,) = kim.get("/api/vms").json()
+    kim.until_state(made["id"], "shut_off")
+    now = disks_of(kim, made["id"])
+    assert {name: same(path, now[name]) for name, path in kept.then.items()} == {"boot": True, "data": True}
+    assert left_over(libvirtd) == [] and len(kim.get("/api/vms/disks").json()) == 1
