@@ -127,6 +127,7 @@ class Operations:
         self._host_seconds = host_seconds
         self._tasks: dict[str, asyncio.Task[Ended]] = {}
         self._cancelled: set[str] = set()
+        self._interruptible: set[str] = set()  # whose room is at work, or would be told too early or too late
         self._beats: dict[str, tuple[int, float]] = {}
         self._stopped = False
 
@@ -210,7 +211,8 @@ class Operations:
         task = self._tasks.get(operation.id)
         if task is not None and operation.cancel and self.can_cancel(operation) and operation.id not in self._cancelled:
             self._cancelled.add(operation.id)
-            task.cancel()
+            if operation.id in self._interruptible:
+                task.cancel()
 
     async def cycle(self) -> str:
         """Keep what is ours, cancel what is to be cancelled, take over what nobody holds."""
@@ -264,6 +266,8 @@ class Operations:
         if machine is None or room is None or (again and not room.repeatable):
             return await self._over(operation, OperationState.FAILED, failure=INTERRUPTED)
         await self.tell(operation, machine)
+        if operation.id in self._cancelled:
+            return await self._over(operation, OperationState.CANCELLED)
         try:
             work = Work(operation, machine, self.host_of(machine), again=again)
             outcome = await self._with_progress(room, work)
@@ -290,6 +294,7 @@ class Operations:
     async def _with_progress(self, room: Room, work: Work) -> Outcome:
         """The room's work; its progress is stored and told while it goes on."""
         telling = asyncio.create_task(self._tell_progress(work))
+        self._interruptible.add(work.operation.id)
         try:
             try:
                 return await room.run(work)
@@ -299,6 +304,7 @@ class Operations:
             work.again = True
             return await room.run(work)
         finally:
+            self._interruptible.discard(work.operation.id)
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
 

@@ -152,6 +152,14 @@ async def test_another_process_asks_for_a_cancel_too(house: House):
     assert (await here.wait(slow, 5)).state is OperationState.CANCELLED
 
 
+async def test_one_that_is_cancelled_before_its_first_step_is_not_done(house: House):
+    process = house.process("a")
+    slow = await process.add(process.draft(await its(house), "slow", "kim"))
+    process._cancel_here(msgspec.structs.replace(slow, cancel=True))  # before the loop gets to it
+    assert (await process.wait(slow, 5)).state is OperationState.CANCELLED
+    assert house.did == []
+
+
 async def test_what_a_killed_process_left_is_done_again_once_its_beat_stands_still(house: House):
     dead, alive = house.process("dead"), house.process("alive")
     await house.journal.add(dead.draft(await its(house), "quick", "kim"), "dead")
