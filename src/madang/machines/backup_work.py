@@ -32,7 +32,7 @@ class Backing:
 
     def rooms(self) -> dict[str, Room]:
         return {
-            "backup": Room(self.backup, can_cancel=True, failed=not_backed_up),
+            "backup": Room(self.backup, can_cancel=True, failed=not_backed_up, undo=self.undo),
             "verify_backup": Room(self.verify, can_cancel=True),
         }
 
@@ -67,6 +67,12 @@ class Backing:
         backup = Backup(backup_id, machine, clock.now(), written, safety, names=names)
         await asyncio.to_thread(self.shelf.write, backup)
         return backup
+
+    async def undo(self, work: Work) -> bool:
+        """Nothing is left of one that somebody had begun, and its guest is not left frozen."""
+        await work.host.thaw(work.machine.id)
+        await asyncio.to_thread(self.shelf.sweep, work.machine.id)
+        return True
 
     async def _refuse_without_room(self, work: Work, without: Collection[str]) -> None:
         seen = await work.host.look(work.machine.id)

@@ -19,7 +19,7 @@ from madang.machines.rules import followed, media_of, plan_start
 
 def rooms(making: Making) -> dict[str, Room]:
     return {
-        "create": Room(making.create, can_cancel=True),
+        "create": Room(making.create, can_cancel=True, undo=making.undo),
         "start": Room(making.start),
         "delete": Room(making.delete),
         "title": Room(making.title),
@@ -33,7 +33,6 @@ class Making:
 
     async def create(self, work: Work) -> Outcome:
         """Disk, definition and, if asked for, the first start. What fails leaves nothing behind."""
-        machine = work.machine
         try:
             work.progress(None, "disk")
             disk = await self._disk(work)
@@ -42,11 +41,7 @@ class Making:
             if work.given.get("backup"):
                 await self._restoring.further(work)
         except (MadangError, asyncio.CancelledError):
-            if work.given.get("backup"):
-                await self._restoring.remove_further(work)
-            with contextlib.suppress(MadangError):
-                await work.host.undefine(machine.id, [machine.disk_path])
-                await self._fleet.clear(machine, work.host)
+            await self.undo(work)
             raise
 
         def made(now: Machine, seen: Seen | None) -> Mapping[str, Any]:
@@ -57,6 +52,15 @@ class Making:
         work.progress(None, "starting")
         begun = await self.start(work)
         return Outcome(lambda now, seen: {**made(now, seen), **begun.changes(now, seen)})
+
+    async def undo(self, work: Work) -> bool:
+        """Nothing is left of it."""
+        if work.given.get("backup"):
+            await self._restoring.remove_further(work)
+        with contextlib.suppress(MadangError):
+            await work.host.undefine(work.machine.id, [work.machine.disk_path])
+            await self._fleet.clear(work.machine, work.host)
+        return True
 
     async def _disk(self, work: Work) -> DiskInfo:
         """An empty one, or one of a template's or of a backup's."""

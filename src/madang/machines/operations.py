@@ -82,6 +82,8 @@ class Room(msgspec.Struct, frozen=True):
     repeatable: bool = True  # False: one that was cut off has failed, as nobody knows whether it was done
     edits: bool = False  # it changes what somebody may decide on
     failed: Callable[[Failure], Changes] | None = None  # what the machine's record keeps of a failure
+    # Takes away what somebody who is gone had begun, when it is cancelled. False: there is no way back any more.
+    undo: Callable[[Work], Awaitable[bool]] | None = None
 
 
 INTERRUPTED = Failure(
@@ -242,7 +244,9 @@ class Operations:
     async def _take(self, operation: Operation) -> None:
         again = operation.state is OperationState.RUNNING
         with contextlib.suppress(Stale):
-            self.begin(await self._journal.claim(operation, self._holder), again=again)
+            claimed = await self._journal.claim(operation, self._holder)
+            self.begin(claimed, again=again)
+            self._cancel_here(claimed)  # who asked for that may not have been heard by whoever held it
 
     async def _run(self, operation: Operation, *, again: bool) -> Ended:
         """Work on it to its end, store that, go on with the next one of the machine."""
@@ -266,7 +270,7 @@ class Operations:
         if machine is None or room is None or (again and not room.repeatable):
             return await self._over(operation, OperationState.FAILED, failure=INTERRUPTED)
         await self.tell(operation, machine)
-        if operation.id in self._cancelled:
+        if operation.id in self._cancelled and await self._undone(operation, machine, again=again):
             return await self._over(operation, OperationState.CANCELLED)
         try:
             work = Work(operation, machine, self.host_of(machine), again=again)
@@ -290,6 +294,17 @@ class Operations:
             return Ended(msgspec.structs.replace(operation, state=OperationState.DONE, ended_at=clock.now()))
         seen = await self._look(work)
         return await self._over(operation, OperationState.DONE, outcome, seen)
+
+    async def _undone(self, operation: Operation, machine: Machine, *, again: bool) -> bool:
+        """Of one that is cancelled before we begin with it; False where it has to be completed."""
+        undo = self.rooms[operation.kind].undo
+        if not again or undo is None:
+            return True
+        try:
+            return await undo(Work(operation, machine, self.host_of(machine), again=True))
+        except MadangError as error:
+            log.info("not all could be undone", kind=operation.kind, machine=machine.id, code=error.code)
+            return True
 
     async def _with_progress(self, room: Room, work: Work) -> Outcome:
         """The room's work; its progress is stored and told while it goes on."""

@@ -23,7 +23,7 @@ from madang.machines.fleet import Fleet
 from madang.machines.hosts.shapes import BackupFile, DiskInfo, Seen
 from madang.machines.model import Machine
 from madang.machines.operations import Outcome, Room, Work
-from madang.machines.shelf import Backup
+from madang.machines.shelf import AllMade, Backup
 from madang.machines.store import MachineStore, Quota, refuse_more
 
 OFF = ("shut_off", "crashed")
@@ -48,27 +48,20 @@ class Restoring:
         self._quota = quota
 
     def rooms(self) -> dict[str, Room]:
-        return {"restore": Room(self.over, can_cancel=True, edits=True)}
+        return {"restore": Room(self.over, can_cancel=True, edits=True, undo=self.undo)}
 
     # Over the machine.
 
     async def over(self, work: Work) -> Outcome:
-        machine = work.machine
-        backup = await self._backup(work, machine.id)
-        seen = await work.host.look(machine.id)
-        if seen.state not in OFF:
-            raise Conflict("It runs.", code="machine_running", title="The machine runs", hint="Shut it down first.")
-        places, mark = self._places(work, backup, seen), (machine.id, str(work.given["safety"]))
-        if not (work.again and await asyncio.to_thread(self._backing.shelf.has_all, *mark)):
+        all_made = await self._all_made(work) if work.again else None
+        if all_made is None:
             try:
-                await self._make_all(work, seen, places)
-                await self._add_all(work, places)
-                for place in places:
-                    await work.host.refuse_if_running(place.path)
+                all_made = await self._make_all(work)
             except (MadangError, asyncio.CancelledError):
-                await asyncio.shield(self._undo(work, places))
+                await asyncio.shield(self.undo(work))
                 raise
-        await _to_its_end(self._put(work, places, mark))
+        await _to_its_end(self._put(work, all_made))
+        backup = all_made.backup
         then = backup.machine
 
         def changes(_machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
@@ -76,25 +69,45 @@ class Restoring:
             made |= {"installation": then.installation, "installing_from": then.installing_from}
             return made | {"installed_at": then.installed_at, "parent": None}
 
-        return Outcome(changes, {"backup": backup.id, "safety": str(work.given["safety"]), "disks": len(places)})
+        safety = str(work.given["safety"])
+        return Outcome(changes, {"backup": backup.id, "safety": safety, "disks": len(backup.files)})
+
+    async def _all_made(self, work: Work) -> AllMade | None:
+        return await asyncio.to_thread(self._backing.shelf.all_made, work.machine.id, str(work.given["safety"]))
 
     async def _backup(self, work: Work, machine_id: str) -> Backup:
         return await asyncio.to_thread(self._backing.shelf.get, machine_id, str(work.given["backup"]))
+
+    async def _make_all(self, work: Work) -> AllMade:
+        """Every disk where it is made first, those that are new in the machine. Nothing that was there is changed."""
+        backup = await self._backup(work, work.machine.id)
+        seen = await work.host.look(work.machine.id)
+        if seen.state not in OFF:
+            raise Conflict("It runs.", code="machine_running", title="The machine runs", hint="Shut it down first.")
+        places = self._places(work, backup, seen)
+        await self._prepare(work, seen, places)
+        for number, place in enumerate(places):
+            if not (work.again and await work.host.has_file(place.made)):
+                await self._make(work, place, number, len(places))
+        await self._add_all(work, places)
+        for place in places:
+            await work.host.refuse_if_running(place.path)
+        return AllMade(backup, tuple((place.made, place.path) for place in places if place.made != place.path))
 
     def _places(self, work: Work, backup: Backup, seen: Seen) -> list[Place]:
         there = {drive.path: drive.format or "raw" for drive in seen.inactive.disks if drive.path}
         boot = work.machine.disk_path
 
         def over(file: BackupFile, path: str) -> Place:
-            return Place(file, path, f"{path}.{work.operation.id}.new", there.get(path, "qcow2"))
+            return Place(file, path, _made_first(work, path), there.get(path, "qcow2"))
 
         places = [over(backup.boot, boot)]
         for number, file in enumerate(backup.further):
             stays = file.source in there and file.source != boot
-            places.append(over(file, file.source) if stays else self._new_place(work, backup, file, number))
+            places.append(over(file, file.source) if stays else self._new_place(work, backup, number, file))
         return places
 
-    def _new_place(self, work: Work, backup: Backup, file: BackupFile, number: int) -> Place:
+    def _new_place(self, work: Work, backup: Backup, number: int, file: BackupFile) -> Place:
         machine = work.machine
         disk_id = f"d{work.operation.id}{number}"
         path = self._fleet.further_disk_path(disk_id)
@@ -103,17 +116,14 @@ class Restoring:
         disk = Disk(disk_id, machine.person_id, name, machine.host, path, file.virtual_bytes, begun, machine.id)
         return Place(file, path, path, disk=disk)
 
-    async def _make_all(self, work: Work, seen: Seen, places: Sequence[Place]) -> None:
-        """What is not made yet, after a look whether it may be and has room, and a backup of what is there now."""
+    async def _prepare(self, work: Work, seen: Seen, places: Sequence[Place]) -> None:
+        """A look whether it may be and has room, then a backup of what is there now."""
         old = [drive.path for drive in seen.inactive.disks if drive.path]
         gone = [path for path in old if not await work.host.has_file(path)]
         await self._refuse_more(work, places)
         await self._refuse_without_room(work, places, old)
         if len(gone) < len(old):
             await self._backing.make(work, str(work.given["safety"]), safety=True, without=gone)
-        for number, place in enumerate(places):
-            if not (work.again and await work.host.has_file(place.made)):
-                await self._make(work, place, number, len(places))
 
     async def _make(self, work: Work, place: Place, number: int, of: int) -> DiskInfo:
         def part(share: float | None, stage: str) -> None:
@@ -159,20 +169,34 @@ class Restoring:
             if place.path not in [drive.path for drive in seen.inactive.disks]:
                 await work.host.attach_disk(work.machine.id, place.path)
 
-    async def _put(self, work: Work, places: Sequence[Place], mark: tuple[str, str]) -> None:
-        await asyncio.to_thread(self._backing.shelf.note_all, *mark)
-        await work.host.put_disks([(place.made, place.path) for place in places if place.made != place.path])
+    async def _put(self, work: Work, all_made: AllMade) -> None:
+        """Asks no host, so that none can be in its way."""
+        mark = work.machine.id, str(work.given["safety"])
+        await asyncio.to_thread(self._backing.shelf.note_all, *mark, all_made)
+        await work.host.put_disks(all_made.moves)
         with contextlib.suppress(MadangError):
             # They were inside of the old disks.
             await work.host.forget_snapshots(work.machine.id)
-        sizes = {place.path: place.file.virtual_bytes for place in places}
+        sizes = {file.source: file.virtual_bytes for file in all_made.backup.files}
         for disk in await self._disks.of_machine(work.machine.id):
             if (size := sizes.get(disk.path)) is not None and size != disk.size_bytes:
                 await self._disks.resized(disk.id, size)
         await self._backing.prune(work.machine.id)
 
+    async def undo(self, work: Work) -> bool:
+        """Nothing is left of what was made; a disk that cannot be taken out again stays its person's. False: they are
+        being put into place, and there is no way back."""
+        if await self._all_made(work) is not None:
+            return False
+        await self._backing.undo(work)
+        with contextlib.suppress(NotFound):
+            backup = await self._backup(work, work.machine.id)
+            for path in {work.machine.disk_path, *(file.source for file in backup.files if file.source)}:
+                await work.host.remove_disk(_made_first(work, path))
+            await self._undo(work, [self._new_place(work, backup, *each) for each in enumerate(backup.further)])
+        return True
+
     async def _undo(self, work: Work, places: Sequence[Place]) -> None:
-        """Nothing is left of what was made; a disk that cannot be taken out again stays its person's."""
         for place in places:
             try:
                 if place.disk is not None:
@@ -182,6 +206,8 @@ class Restoring:
                 continue
 
     async def _take_out(self, work: Work, disk: Disk) -> None:
+        if await self._disks.get(disk.id) is None:
+            return  # it was not put in yet
         with contextlib.suppress(NotFound):
             seen = await work.host.look(work.machine.id)
             for drive in seen.inactive.disks:
@@ -214,8 +240,13 @@ class Restoring:
 
     def _new_places(self, work: Work, backup: Backup) -> list[Place]:
         path = work.machine.disk_path
-        further = [self._new_place(work, backup, file, number) for number, file in enumerate(backup.further)]
+        further = [self._new_place(work, backup, number, file) for number, file in enumerate(backup.further)]
         return [Place(backup.boot, path, path), *further]
+
+
+def _made_first(work: Work, path: str) -> str:
+    """Beside the disk that it is to replace."""
+    return f"{path}.{work.operation.id}.new"
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

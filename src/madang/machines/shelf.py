@@ -19,7 +19,7 @@ from madang.machines.model import Machine
 
 MACHINE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RECORD = "backup.json"
-ALL_MADE = "restoring"
+ALL_MADE = "restoring.json"
 
 
 class Backup(msgspec.Struct, frozen=True):
@@ -47,6 +47,14 @@ class Backup(msgspec.Struct, frozen=True):
         return sum(file.real_bytes for file in self.files)
 
 
+class AllMade(msgspec.Struct, frozen=True):
+    """All disks that a restore is to put into place, each with the name it was made by and its own."""
+
+    backup: Backup
+    moves: tuple[tuple[str, str], ...]
+
+
+_all_made = msgspec.json.Decoder(AllMade)
 _decoder = msgspec.json.Decoder(Backup)
 
 
@@ -104,15 +112,20 @@ class Shelf:
         (place / RECORD).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
 
-    def note_all(self, machine_id: str, backup_id: str) -> None:
-        """All disks that a restore is to put into place are made; `backup_id` is the backup of what was there."""
+    def note_all(self, machine_id: str, backup_id: str, all_made: AllMade) -> None:
+        """From now on they are put into place; `backup_id` is the backup of what was there."""
         place = self.place(machine_id, backup_id)
         for folder in (self._folder, place.parent, place):
             files.make_folder(folder, self._account)
-        (place / ALL_MADE).touch()
+        part = place / f"{ALL_MADE}.part"
+        part.write_bytes(msgspec.json.encode(all_made))
+        part.rename(place / ALL_MADE)
 
-    def has_all(self, machine_id: str, backup_id: str) -> bool:
-        return (self.place(machine_id, backup_id) / ALL_MADE).exists()
+    def all_made(self, machine_id: str, backup_id: str) -> AllMade | None:
+        try:
+            return _all_made.decode((self.place(machine_id, backup_id) / ALL_MADE).read_bytes())
+        except OSError:
+            return None
 
     def prune(self, machine_id: str, most: int, most_safety: int) -> None:
         """Keep the newest ones. Those that were made before a restore count by themselves: they push nothing out that

@@ -11,6 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from madang.kernel.ground import Ground
+from madang.machines.journal import Journal
+from madang.machines.shelf import AllMade, Shelf
 from tests.daemons.machines.portal.disks import MB, backups_of, disks_of, last, same, settled, write
 from tests.daemons.machines.portal.house import MachineClient, MachinePortal
 from tests.support.accounts import AS_ROOT
@@ -115,7 +118,7 @@ MOMENTS: dict[str, Callable[[Path, Kept], bool]] = {
     "copying": lambda pool, _kept: any(pool.rglob("*.new.*.part")),
     "one made": lambda pool, _kept: any(pool.rglob("*.new")),
     "all made": lambda pool, kept: len(list(pool.rglob("*.new"))) == len(kept.disks),
-    "putting": lambda pool, _kept: any(pool.rglob("backups/*/*/restoring")),
+    "putting": lambda pool, _kept: any(pool.rglob("backups/*/*/restoring.json")),
 }
 
 
@@ -125,7 +128,40 @@ def test_a_portal_that_is_killed_is_followed_by_one_that_completes_it(
 ) -> None:
     kept = Kept(kim, libvirtd, "data", size=40 * MB)
     kept.change()
+    killed_at(moment, portal, kept, libvirtd)
+    half_put(kept, libvirtd)
+    portal.start()
+    done = settled(kim, kept.id)
+    assert kept.is_back() == {"boot": True, "data": True} and done["state"] == "shut_off"
+    assert last(kim, kept.id, "restore")["state"] == "done"
+    assert left_over(libvirtd) == [] and len(backups_of(kim, kept.id, safety=True)) == 1
 
+
+@pytest.mark.parametrize("moment", ["safety", "one made", "putting"])
+def test_one_that_is_cancelled_after_that_is_undone_as_long_as_it_can_be(
+    portal: MachinePortal, kim: MachineClient, libvirtd: PrivateLibvirt, moment: str
+) -> None:
+    kept = Kept(kim, libvirtd, "data", size=40 * MB)
+    (data,) = kim.get(f"/api/vms/{kept.id}/disks").json()
+    kept.change()
+    kim.change(kept.id, "disks/detach", disk=data["id"])
+    before = {name: os.stat(path).st_ino for name, path in kept.disks.items()}
+    killed_at(moment, portal, kept, libvirtd)
+    cancel_all(portal, kept.id)
+    portal.start()
+    settled(kim, kept.id)
+    ended = last(kim, kept.id, "restore")["state"]
+    assert left_over(libvirtd) == []
+    if moment != "putting":
+        assert ended == "cancelled"
+        assert {name: os.stat(path).st_ino for name, path in kept.disks.items()} == before
+        assert [disk["id"] for disk in kim.get("/api/vms/disks").json()] == [data["id"]]
+        assert [path.name for path in (libvirtd.pool / "disks").iterdir()] == [f"{data['id']}.qcow2"]
+    else:  # all was made when it was killed
+        assert ended == "done" and kept.is_back() == {"boot": True, "data": True}
+
+
+def killed_at(moment: str, portal: MachinePortal, kept: Kept, libvirtd: PrivateLibvirt) -> None:
     def ask() -> None:
         try:
             kept.restore()
@@ -137,12 +173,17 @@ def test_a_portal_that_is_killed_is_followed_by_one_that_completes_it(
     eventually(lambda: MOMENTS[moment](libvirtd.pool, kept), 60, moment, pause=0.0005)
     portal.kill()
     asking.join()
-    half_put(kept, libvirtd)
-    portal.start()
-    done = settled(kim, kept.id)
-    assert kept.is_back() == {"boot": True, "data": True} and done["state"] == "shut_off"
-    assert last(kim, kept.id, "restore")["state"] == "done"
-    assert left_over(libvirtd) == [] and len(backups_of(kim, kept.id, safety=True)) == 1
+
+
+def cancel_all(portal: MachinePortal, machine: str) -> None:
+    """What is at work on it is to be cancelled, by whoever comes next."""
+
+    async def work(ground: Ground) -> None:
+        journal = Journal(ground.database, 20)
+        for operation in await journal.open(machine):
+            await journal.ask_to_cancel(machine, operation.id)
+
+    portal.on_ground(work)
 
 
 def half_put(kept: Kept, libvirtd: PrivateLibvirt) -> None:
@@ -150,9 +191,10 @@ def half_put(kept: Kept, libvirtd: PrivateLibvirt) -> None:
     made = sorted(libvirtd.pool.rglob("*.new"), key=lambda path: "disks" in path.parts)
     if len(made) < len(kept.disks):
         return
-    for place in (libvirtd.pool / "backups" / kept.id).glob("*"):
-        if place.name != kept.backup:
-            (place / "restoring").touch()
+    moves = [(str(new), kept.disks[name]) for new, name in zip(made, ("boot", "data"), strict=True)]
+    shelf = Shelf(libvirtd.pool / "backups", None)
+    (safety,) = [one for one in shelf.of(kept.id) if one.safety]
+    shelf.note_all(kept.id, safety.id, AllMade(shelf.get(kept.id, kept.backup), tuple(moves)))
     made[0].replace(kept.disks["boot"])
     assert same(kept.disks["boot"], kept.then["boot"]) and not same(kept.disks["data"], kept.then["data"])
 
