@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ from madang.machines.shelf import AllMade, Backup
 from madang.machines.store import MachineStore, Quota, refuse_more
 
 OFF = ("shut_off", "crashed")
+Result = TypeVar("Result")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -53,14 +54,14 @@ class Restoring:
     # Over the machine.
 
     async def over(self, work: Work) -> Outcome:
-        all_made = await self._all_made(work) if work.again else None
+        all_made = self._all_made(work) if work.again else None  # at once: a cancel comes before it, or too late
         if all_made is None:
             try:
                 all_made = await self._make_all(work)
             except (MadangError, asyncio.CancelledError):
                 await asyncio.shield(self.undo(work))
                 raise
-        await _to_its_end(self._put(work, all_made))
+        safety = await _to_its_end(self._put(work, all_made))
         backup = all_made.backup
         then = backup.machine
 
@@ -69,11 +70,10 @@ class Restoring:
             made |= {"installation": then.installation, "installing_from": then.installing_from}
             return made | {"installed_at": then.installed_at, "parent": None}
 
-        safety = str(work.given["safety"])
         return Outcome(changes, {"backup": backup.id, "safety": safety, "disks": len(backup.files)})
 
-    async def _all_made(self, work: Work) -> AllMade | None:
-        return await asyncio.to_thread(self._backing.shelf.all_made, work.machine.id, str(work.given["safety"]))
+    def _all_made(self, work: Work) -> AllMade | None:
+        return self._backing.shelf.all_made(work.machine.id, str(work.given["safety"]))
 
     async def _backup(self, work: Work, machine_id: str) -> Backup:
         return await asyncio.to_thread(self._backing.shelf.get, machine_id, str(work.given["backup"]))
@@ -169,8 +169,8 @@ class Restoring:
             if place.path not in [drive.path for drive in seen.inactive.disks]:
                 await work.host.attach_disk(work.machine.id, place.path)
 
-    async def _put(self, work: Work, all_made: AllMade) -> None:
-        """Asks no host, so that none can be in its way."""
+    async def _put(self, work: Work, all_made: AllMade) -> str | None:
+        """The backup of what was there, where anything was. Asks no host, so that none can be in its way."""
         mark = work.machine.id, str(work.given["safety"])
         await asyncio.to_thread(self._backing.shelf.note_all, *mark, all_made)
         await work.host.put_disks(all_made.moves)
@@ -182,11 +182,13 @@ class Restoring:
             if (size := sizes.get(disk.path)) is not None and size != disk.size_bytes:
                 await self._disks.resized(disk.id, size)
         await self._backing.prune(work.machine.id)
+        there = await asyncio.to_thread(self._backing.shelf.of, work.machine.id)
+        return next((one.id for one in there if one.id == mark[1]), None)
 
     async def undo(self, work: Work) -> bool:
         """Nothing is left of what was made; a disk that cannot be taken out again stays its person's. False: they are
         being put into place, and there is no way back."""
-        if await self._all_made(work) is not None:
+        if self._all_made(work) is not None:
             return False
         await self._backing.undo(work)
         with contextlib.suppress(NotFound):
@@ -249,10 +251,10 @@ def _made_first(work: Work, path: str) -> str:
     return f"{path}.{work.operation.id}.new"
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+async def _to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
     """There is no way back from here: whoever cancels it meanwhile comes too late."""
     task = asyncio.ensure_future(work)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await task
+        return await task

@@ -109,6 +109,7 @@ def test_a_disk_that_is_gone_comes_back(kim: MachineClient, libvirtd: PrivateLib
     kept.restore()
     settled(kim, kept.id)
     assert kept.is_back() == {"boot": True, "data": True} and len(backups_of(kim, kept.id, safety=True)) == 1
+    assert last(kim, kept.id, "restore")["result"]["safety"] is None
 
 
 # The portal is killed at one moment or another of it.
