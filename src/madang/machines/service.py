@@ -402,7 +402,9 @@ class Machines:
         """How far it is, and the machine where that is another one by it."""
         shown = self.shown_operation(operation)
         await self._ground.events.publish("machines.operation", {"operation": shown}, person=operation.person_id)
-        if operation.failure is not None and not operation.asked_by:  # nobody waits for its answer
+        if (
+            operation.failure is not None and machine is not None and not operation.asked_by
+        ):  # nobody waits for its answer
             await self.audit.record(
                 f"machine.{operation.kind}", person=None, object=operation.machine_id,
                 outcome="failed", detail=f"{operation.failure.code}: {operation.failure.detail}",
