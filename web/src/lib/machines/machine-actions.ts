@@ -16,8 +16,6 @@ import ShieldOff from '@lucide/svelte/icons/shield-off';
 import SquareTerminal from '@lucide/svelte/icons/square-terminal';
 import Trash2 from '@lucide/svelte/icons/trash-2';
 import Unlink from '@lucide/svelte/icons/unlink';
-import UserRound from '@lucide/svelte/icons/user-round';
-import UsersRound from '@lucide/svelte/icons/users-round';
 import type { Component } from 'svelte';
 import { copyText } from '../kernel/copy';
 import { i18n } from '../kernel/i18n/index.svelte';
@@ -91,7 +89,7 @@ function copyActions(machine: Machine, words: MachineWords): MenuAction[] {
     if (machine.everybody || myself.may('machines.manage'))
       actions.push({
         label: machine.everybody ? copies.offerNo : copies.offer,
-        icon: machine.everybody ? UserRound : UsersRound,
+        icon: machine.everybody ? Unlink : Share2,
         run: () => void offer(machine, !machine.everybody, words),
       });
     actions.push({ label: copies.noTemplate, icon: Copy, run: () => set(false) });
