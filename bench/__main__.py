@@ -16,7 +16,10 @@ from bench.account import account
 from bench.measures import Plan
 from bench.results import Outcome
 
-MEASURES = ("start", "pool", "cluster", "latency", "proxy", "door", "lists", "idle", "crowd", "portals", "page")
+MEASURES = (
+    "start", "pool", "cluster", "latency", "proxy", "door", "lists", "idle", "crowd", "portals", "page",
+    "machines", "machine_backup", "machine_list", "console",
+)  # fmt: skip
 
 
 def main() -> int:

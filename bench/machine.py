@@ -34,6 +34,8 @@ def describe() -> Machine:
         system=system[1] if system else platform.system(),
         python=platform.python_version(),
         versions={
+            "libvirt": _version(["virsh", "--version"], r"([\d.]+)"),
+            "QEMU": _version(["qemu-system-x86_64", "--version"], r"version ([\d.]+)"),
             "Xvnc": _version(["Xvnc", "-version"], r"Xvnc TigerVNC ([\d.]+)"),
             "Chromium": _version(["chromium", "--version"], r"Chromium ([\d.]+)"),
             "websockify": _version([sys.executable, "-m", "pip", "show", "websockify"], r"Version: ([\d.]+)"),

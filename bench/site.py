@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import os
 import re
@@ -24,6 +25,7 @@ from bench.processes import Trouble
 FIRST_DISPLAY, LAST_DISPLAY = 40, 69
 PASSWORD = "a long word for measuring"
 MADANG = Path(sys.executable).parent / "madang"
+BUILD = Path(__file__).parents[1] / "scripts/build"
 Session = dict[str, Any]
 
 
@@ -32,6 +34,7 @@ class Site:
 
     def __init__(self, user: str, *, prefix: Sequence[str] = (), **settings: str) -> None:
         """`prefix` goes before every command of the portal (taskset ...); settings as in VNC_LAST_DISPLAY="69"."""
+        _build_page()
         self.user = user
         self.port = processes.free_port()
         # Sessions have their folders in it, so their account must get through; paths of sockets must be short.
@@ -175,6 +178,14 @@ class Site:
             made = _checked(browser.post("/api/identity/tokens", json={"name": "bench", "expires_in_days": 1}))
             self.token = made.json()["secret"]
             self.cookies = [{"name": key, "value": value, "url": self.url} for key, value in browser.cookies.items()]
+
+
+@functools.cache
+def _build_page() -> None:
+    """Once a run: what is measured is the page of these sources."""
+    done = subprocess.run([BUILD, "--if-changed"], capture_output=True, text=True)
+    if done.returncode:
+        raise Trouble(f"the page is not built: {(done.stderr or done.stdout).strip()[-600:]}")
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:

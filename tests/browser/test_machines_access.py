@@ -12,6 +12,7 @@ from tests.browser.conftest import DESK, PHONE
 from tests.browser.machines import MachineSite, choose_from_menu, machine_site, open_console, show_console_bar
 from tests.browser.site import Person
 from tests.browser.test_access import findings
+from tests.browser.test_machines_hardware import define
 from tests.browser.test_page import SMALL_TARGETS
 
 Look = Callable[[Page, str], None]
@@ -30,8 +31,19 @@ def dweller(site: MachineSite) -> Iterator[Person]:
     running = site.machine(person, name="Web server", notes="nginx", start=True, iso_path=site.iso("tiny.iso"))
     site.until(person, running["id"], lambda one: one["current_boot_device"] == "hd" and one["suggestions"])
     person.http.post(f"/api/vms/{running['id']}/boot-order", json={"boot_order": "hd"})
-    site.machine(person, name="Rescue", boot_order="cdrom")
+    rescue = site.machine(person, name="Rescue", boot_order="cdrom")
+    person.http.patch(f"/api/vms/{running['id']}/hardware", json={"memory_bytes": 2 * running["memory_bytes"]})
+    for name in ("data", "spare"):
+        person.http.post(f"/api/vms/{rescue['id']}/disks", json={"name": name, "size_gb": 1})
+    spare = next(one for one in person.http.get("/api/vms/disks").json() if one["name"] == "spare")
+    person.http.post(f"/api/vms/{rescue['id']}/disks/detach", json={"disk": spare["id"]})
+    person.http.post(f"/api/vms/{rescue['id']}/snapshots", json={"title": "Before"})
+    person.http.post(f"/api/vms/{rescue['id']}/backups")
+    golden = site.machine(person, name="Golden")
+    person.http.post(f"/api/vms/{golden['id']}/template", json={"template": True})
+    define(site, "legacy", str(site.libvirtd.pool / "legacy.qcow2"))
     yield person
+    site.libvirtd.virsh("undefine", "legacy")
     site.delete_machines(person)
 
 
@@ -58,6 +70,8 @@ def test_views_are_accessible(chromium: Browser, site: MachineSite, dweller: Per
     # A choice's whole label is its target.
     small = [one for one in pages[2].evaluate(SMALL_TARGETS) if 'type="radio"' not in one]
     look_at_dialogs(pages[1], look)
+    look_at_disks(pages[1], look)
+    look_at_copies(pages[1], look)
     look_at_console(pages[1], look)
     for page in pages:
         page.context.close()
@@ -76,12 +90,71 @@ def look_at_places(page: Page, size: str, look: Look) -> None:
     page.goto("/machines/isos")
     page.get_by_test_id("catalogue-iso").wait_for()
     look(page, size + "isos")
+    page.goto("/machines/disks")
+    page.get_by_test_id("further-disk").first.wait_for()
+    look(page, size + "disks")
+    page.goto("/machines/strangers")
+    page.get_by_test_id("stranger").wait_for()
+    look(page, size + "machines of libvirt")
     for name in ("Rescue", "Web server"):
         page.goto("/machines")
         page.get_by_test_id("machine-name").get_by_text(name).click()
         page.get_by_test_id("history").wait_for()
         page.wait_for_load_state("networkidle")
         look(page, size + name)
+
+
+def open_machine(page: Page, name: str) -> None:
+    page.goto("/machines")
+    page.get_by_test_id("machine-name").get_by_text(name).click()
+    page.get_by_test_id("machine-view").wait_for()
+
+
+def look_at_dialog(page: Page, look: Look, dialog: str, name: str) -> None:
+    """One that opens now."""
+    page.get_by_test_id(dialog).wait_for()
+    look(page, name)
+    page.keyboard.press("Escape")
+    page.get_by_test_id(dialog).wait_for(state="hidden")
+
+
+def look_at_disks(page: Page, look: Look) -> None:
+    open_machine(page, "Rescue")
+    for opener, dialog in (("add-disk", "add-disk-dialog"), ("attach-disk", "attach-dialog")):
+        page.get_by_test_id(opener).click()
+        look_at_dialog(page, look, dialog, opener)
+    for item, dialog in (("Move to another machine…", "place-dialog"), ("Grow…", "grow-dialog")):
+        choose_from_menu(page, "disk-menu", item)
+        look_at_dialog(page, look, dialog, f"disk: {item}")
+    page.goto("/machines/disks")
+    free = page.get_by_test_id("free-disks")
+    for item, dialog in (("Attach to a machine…", "place-dialog"), ("Delete…", "remove-disk-dialog")):
+        free.get_by_test_id("disk-menu").click()
+        page.get_by_role("menuitem", name=item, exact=True).click()
+        look_at_dialog(page, look, dialog, f"free disk: {item}")
+    page.goto("/machines/strangers")
+    page.get_by_test_id("adopt").click()
+    look_at_dialog(page, look, "adopt-dialog", "adopt")
+
+
+def look_at_copies(page: Page, look: Look) -> None:
+    """What asks before snapshots and backups, and who else may use a machine."""
+    open_machine(page, "Rescue")
+    choose_from_menu(page, "machine-menu", "Share…")
+    look_at_dialog(page, look, "share-dialog", "share")
+    page.get_by_test_id("snapshot").click()
+    look(page, "name of a snapshot")
+    for opener in ("revert", "drop-snapshot"):
+        page.get_by_test_id(opener).click()
+        look_at_dialog(page, look, "confirm", opener)
+    for item, dialog in (
+        ("Restore…", "confirm"), ("Delete", "confirm"), ("New machine from it…", "clone-dialog"),
+    ):  # fmt: skip
+        choose_from_menu(page, "backup-menu", item)
+        look_at_dialog(page, look, dialog, f"backup: {item}")
+    open_machine(page, "Golden")
+    choose_from_menu(page, "machine-menu", "New machine from it…")
+    look_at_dialog(page, look, "clone-dialog", "clone")
 
 
 def look_at_dialogs(page: Page, look: Look) -> None:
@@ -94,7 +167,8 @@ def look_at_dialogs(page: Page, look: Look) -> None:
     page.get_by_test_id("machine-name").get_by_text("Web server").click()
     for opener, dialog in (
         ("insert", "insert-dialog"), ("grow", "grow-dialog"), ("keep-preset", "preset-dialog"),
-        ("describe", "describe-dialog"), ("apply-now", "confirm"), ("act-shut_down", "confirm"),
+        ("describe", "describe-dialog"), ("hardware", "hardware-dialog"), ("apply-now", "confirm"),
+        ("act-shut_down", "confirm"),
     ):  # fmt: skip
         page.get_by_test_id(opener).first.click()
         page.get_by_test_id(dialog).wait_for()

@@ -47,15 +47,20 @@ def _which(name: str) -> str | None:
 class PrivateLibvirt:
     """One libvirtd; it can be killed and started again. `pool` and `isos` are folders that its machines may read."""
 
-    def __init__(self) -> None:
-        self.account = make_account(f"mdgv{os.getpid()}x{next(_numbers)}") if AS_ROOT else None
+    def __init__(self, beside: PrivateLibvirt | None = None) -> None:
+        """`beside`: another host with the storage of this one."""
+        self._beside = beside
         self.folder = Path(tempfile.mkdtemp(prefix="mv-", dir="/tmp"))
-        self.pool, self.isos = self.folder / "pool", self.folder / "isos"
         self.folder.chmod(0o711)
-        for folder in (self.pool, self.isos):
-            folder.mkdir(mode=0o755)
-            if self.account is not None:
-                shutil.chown(folder, self.account, self.account)
+        if beside is not None:
+            self.account, self.pool, self.isos = beside.account, beside.pool, beside.isos
+        else:
+            self.account = make_account(f"mdgv{os.getpid()}x{next(_numbers)}") if AS_ROOT else None
+            self.pool, self.isos = self.folder / "pool", self.folder / "isos"
+            for folder in (self.pool, self.isos):
+                folder.mkdir(mode=0o755)
+                if self.account is not None:
+                    shutil.chown(folder, self.account, self.account)
         self.daemon = Daemon(self.folder / "state", self.folder / "r", self.account)
         if self.account is not None:
             shutil.chown(self.folder, self.account, self.account)
@@ -93,6 +98,8 @@ class PrivateLibvirt:
             with contextlib.suppress(libvirt.libvirtError):  # 1|2|4|16: all that belongs to it
                 domain.undefineFlags(1 | 2 | 4 | 16)
         connection.close()
+        if self._beside is not None:
+            return
         shutil.rmtree(self.pool, ignore_errors=True)
         self.pool.mkdir(mode=0o755)
         if self.account is not None:
@@ -106,7 +113,7 @@ class PrivateLibvirt:
             self.daemon.end(signal.SIGTERM)
             self.daemon.end(signal.SIGKILL)
             self._end_log_daemon()
-            if self.account is not None:
+            if self.account is not None and self._beside is None:
                 remove_account(self.account)
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -124,7 +131,7 @@ class PrivateLibvirt:
         return done.stdout
 
     def host(self, **limits: float) -> Host:
-        return Host("here", self.uri, self.pool, _limits(**limits), self.account)
+        return Host("here", self.uri, self.pool, limits_of(**limits), self.account)
 
     def wish(self, **values: Any) -> Wish:
         """A machine for the tiny system, of which nothing is made yet."""
@@ -134,7 +141,7 @@ class PrivateLibvirt:
         return Wish(uuid=name, memory_bytes=MEMORY, **(given | values))
 
 
-def _limits(**limits: float) -> Limits:
+def limits_of(**limits: float) -> Limits:
     return msgspec.structs.replace(QUICK, **limits)
 
 
@@ -166,8 +173,8 @@ async def install(libvirtd: PrivateLibvirt, iso: Path, to: Path) -> None:
 
 
 @contextlib.contextmanager
-def private_libvirt() -> Iterator[PrivateLibvirt]:
-    libvirtd = PrivateLibvirt()
+def private_libvirt(beside: PrivateLibvirt | None = None) -> Iterator[PrivateLibvirt]:
+    libvirtd = PrivateLibvirt(beside)
     try:
         libvirtd.start()
         yield libvirtd
@@ -211,7 +218,8 @@ class Serial:
         self.said = ""
         self.send(command)
         self.wait_for("TINY did it: ", seconds)
-        return self.said.partition("TINY did it: ")[0].replace("\r", "").strip()
+        # It may have come up while we began to listen.
+        return self.said.partition("TINY did it: ")[0].replace("\r", "").rpartition("TINY ready\n")[2].strip()
 
 
 async def until(

@@ -27,7 +27,7 @@ from madang.identity.tokens import Tokens
 from madang.kernel.ground import Ground
 from madang.kernel.settings import load
 from madang.services import sections
-from tests.support import displays
+from tests.support import displays, own_libvirt
 from tests.support.people import Client, cookie_client, token_client
 from tests.support.waiting import eventually
 
@@ -84,6 +84,9 @@ class PortalProcess:
             "VNC_FOLDER": str(self.sessions),
             "VNC_FIRST_DISPLAY": str(self.first_display),
             "VNC_LAST_DISPLAY": str(self.last_display),
+            # Nothing of machines outside; as root no libvirt of its own either, for which an account would be made.
+            "MACHINES_FOLDER": str(self.folder / "machines"),
+            "MACHINES_ACCOUNT": "no-such-account",
         }
         own = {key: value for key, value in os.environ.items() if not key.startswith("MADANG_")}
         self.environment = own | {f"MADANG_{key}": value for key, value in (chosen | settings).items()}
@@ -182,6 +185,7 @@ class PortalProcess:
             self.kill()
         finally:
             self._sweep()
+            own_libvirt.remove(self.state, self.folder)
             displays.give_back(self.first_display)
             if self._owns:
                 shutil.rmtree(self.folder, ignore_errors=True)

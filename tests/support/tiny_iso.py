@@ -94,10 +94,16 @@ MENU = f"DEFAULT tiny\nLABEL tiny\n KERNEL /boot/vmlinuz\n INITRD /boot/initrd.g
 
 def missing() -> list[str]:
     """What of it is not on this machine (scripts/setup test brings it)."""
-    wanted = [ISOLINUX, UNPACKED / "bin/busybox", *map(Path, PROGRAMS)]
+    wanted = [ISOLINUX, _unpacked("bin/busybox"), *map(Path, PROGRAMS)]
     found = [str(path) for path in wanted if not path.exists()]
     found += [name for name in ("xorriso", "cpio", "modinfo") if shutil.which(name) is None]
     return found if list((UNPACKED / "boot").glob("vmlinuz-*")) else [*found, "a kernel"]
+
+
+def _unpacked(path: str) -> Path:
+    """What came out of Debian's packages: Debian 13 has everything below usr."""
+    old = UNPACKED / path
+    return old if old.exists() else UNPACKED / "usr" / path
 
 
 def build(folder: Path, name: str = "tiny.iso", waits: bool = False) -> Path:
@@ -130,7 +136,7 @@ def build(folder: Path, name: str = "tiny.iso", waits: bool = False) -> Path:
 def _initrd(root: Path, release: str) -> bytes:
     for name in ("bin", "sbin", "usr/lib", "lib64", "etc", "proc", "sys", "dev", "run", "new", "cd", "modules", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    shutil.copy(UNPACKED / "bin/busybox", root / "bin")
+    shutil.copy(_unpacked("bin/busybox"), root / "bin")
     for program in PROGRAMS:
         _with_libraries(root, program)
     for path, script in (
@@ -170,7 +176,7 @@ def _modules(release: str) -> list[Path]:
     """The modules wanted and those they need, in the order in which they can be loaded."""
     there = {
         path.name.partition(".ko")[0].replace("_", "-"): path
-        for path in (UNPACKED / "lib/modules" / release).rglob("*.ko*")
+        for path in _unpacked(f"lib/modules/{release}").rglob("*.ko*")
     }
     order: list[Path] = []
 

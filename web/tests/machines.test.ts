@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { hardwareErrors, hardwareForm, hardwareWish, networksFor } from '../src/lib/machines/hardware';
 import { isoFacts } from '../src/lib/machines/isos/facts';
 import { Sha256 } from '../src/lib/machines/isos/sha256';
 import { filtered, sorted } from '../src/lib/machines/list/table';
@@ -149,5 +150,27 @@ describe('the checksum of a file', () => {
     const sum = new Sha256();
     for (let at = 0, step = 1; at < bytes.length; at += step, step = (step * 7) % 201 || 1) sum.add(bytes.subarray(at, at + step));
     expect(sum.hex()).toBe(createHash('sha256').update(bytes).digest('hex'));
+  });
+});
+
+describe('the form for the hardware of a machine', () => {
+  const its = { cpus: 2, memory_bytes: 192 * 1024 ** 2, network: 'bridge:br0' };
+
+  it('asks for what is another, and for nothing that is only rounded', () => {
+    expect(hardwareWish(hardwareForm(its), its)).toEqual({});
+    expect(hardwareWish({ ...hardwareForm(its), cpus: 3 }, its)).toEqual({ cpus: 3 });
+    expect(hardwareWish({ ...hardwareForm(its), memory: 0.5 }, its)).toEqual({ memory_bytes: 512 * 1024 ** 2 });
+  });
+
+  it('says what is wrong of what was changed', () => {
+    const wrong = hardwareErrors({ cpus: 17, memory: null, network: 'none' }, its, options, words, 'en');
+    expect(wrong.cpus).toBe('Between 1 and 16.');
+    expect(wrong.memory).toMatch(/^Between /);
+    expect(hardwareErrors(hardwareForm(its), its, options, words, 'en')).toEqual({});
+  });
+
+  it('offers the network that it has, also one that is not given any more', () => {
+    expect(networksFor(its, options)).toEqual(['bridge:br0', 'user', 'none']);
+    expect(networksFor({ ...its, network: 'none' }, options)).toEqual(options.networks);
   });
 });

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { en } from '../src/lib/words/en';
 import { operators as operatorsInEnglish } from '../src/lib/words/en/operators';
+import { machineParts as partsInEnglish } from '../src/lib/words/en/machine-parts';
 import { machines as machinesInEnglish } from '../src/lib/words/en/machines';
 import { ko } from '../src/lib/words/ko';
+import { machineParts as partsInKorean } from '../src/lib/words/ko/machine-parts';
 import { machines as machinesInKorean } from '../src/lib/words/ko/machines';
 import { operators as operatorsInKorean } from '../src/lib/words/ko/operators';
 import { one } from '../src/lib/words/plural';
@@ -24,8 +26,8 @@ const signs = [
   'machines.boot.pending',
 ];
 
-const english = new Map(leaves({ ...en, operators: operatorsInEnglish, machines: machinesInEnglish }));
-const korean = new Map(leaves({ ...ko, operators: operatorsInKorean, machines: machinesInKorean }));
+const english = new Map(leaves({ ...en, operators: operatorsInEnglish, machines: machinesInEnglish, parts: partsInEnglish }));
+const korean = new Map(leaves({ ...ko, operators: operatorsInKorean, machines: machinesInKorean, parts: partsInKorean }));
 
 describe('words', () => {
   it('say everything in both languages', () => {

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from madang.cli.client import PortalClient
 from madang.cli.ground import out
-from madang.cli.machines import Which, _find, _waited, shown
+from madang.cli.machines import Which, find, shown, waited
 from madang.kernel.errors import InvalidInput
 
 
@@ -31,7 +31,7 @@ def template(
     """Make a machine a template, of which others are made."""
     with PortalClient() as client:
         wish = {"template": not off, "everybody": everybody}
-        done = client.post(f"/api/vms/{_find(client, which)['id']}/template", json=wish)
+        done = client.post(f"/api/vms/{find(client, which)['id']}/template", json=wish)
         whose = ", for everybody" if done["everybody"] else ""
         out.print(f"{escape(done['name'])} is a {'template' if done['template'] else 'machine'}{whose}.")
 
@@ -57,7 +57,7 @@ def clone(
     """Make a machine of a template."""
     with PortalClient() as client:
         wish = {"name": name, "linked": linked}
-        made = _waited(client, client.post(f"/api/vms/{_template(client, which)}/clone", json=wish))
+        made = waited(client, client.post(f"/api/vms/{_template(client, which)}/clone", json=wish))
         out.print(f"Machine {made['id']} is {made['state']}.")
 
 
@@ -66,7 +66,7 @@ def _template(client: PortalClient, which: str) -> str:
     named = [one["id"] for one in client.get("/api/vms/templates") if which in (one["name"], one["id"])]
     if len(named) > 1:
         raise InvalidInput(f"{len(named)} templates are called {which!r}.", hint="Say which by its id.")
-    return str(named[0] if named else _find(client, which)["id"])
+    return str(named[0] if named else find(client, which)["id"])
 
 
 def backup_schedule(
@@ -81,7 +81,7 @@ def backup_schedule(
     if (hour is not None or weekday) and not every:
         raise InvalidInput("Say also how often: --every daily or weekly.")
     with PortalClient() as client:
-        machine = _find(client, which)
+        machine = find(client, which)
         path = f"/api/vms/{machine['id']}/backup-schedule"
         if every:
             now = client.put(path, json={"every": every, "hour": hour, "weekday": weekday or None})

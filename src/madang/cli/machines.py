@@ -42,6 +42,10 @@ def shown(bytes_: int | None) -> str:
     return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
 
 
+def _of(part: int | None, whole: int | None) -> str:
+    return "" if whole is None else f"{shown(part)} of {shown(whole)}"
+
+
 @app.command("list")
 def list_machines(
     everybody: Annotated[bool, typer.Option("--all", help="Of all people (operators).")] = False,
@@ -74,7 +78,7 @@ def _row(machine: dict[str, Any]) -> list[str]:
 def show(which: Which) -> None:
     """Show one machine, and what is suggested for it."""
     with PortalClient() as client:
-        machine = _find(client, which)
+        machine = find(client, which)
     for name in (
         "id", "name", "state", "host", "installation_status", "boot_order", "current_boot_order",
         "current_boot_device", "firmware", "cpus", "network", "disk_path", "protected", "notes",
@@ -113,7 +117,7 @@ def create(
     wish |= {"boot_order": boot_order or None, "network": network or None, "host": host or None}
     with PortalClient() as client:
         wish |= {"iso_path": _iso(client, iso), "second_iso_path": _iso(client, drivers)}
-        made = _waited(client, client.post("/api/vms", json=wish))
+        made = waited(client, client.post("/api/vms", json=wish))
         out.print(f"Machine {made['id']} is {made['state']}.")
 
 
@@ -124,7 +128,7 @@ def start(
 ) -> None:
     """Start a machine."""
     with PortalClient() as client:
-        machine = _find(client, which)
+        machine = find(client, which)
         if cd_once:
             client.post(f"/api/vms/{machine['id']}/boot-order/once", json={"boot_order": "cdrom"})
         _act(client, machine, "start")
@@ -133,7 +137,7 @@ def start(
 def _power(action: str, help_text: str) -> None:
     def command(which: Which) -> None:
         with PortalClient() as client:
-            _act(client, _find(client, which), action)
+            _act(client, find(client, which), action)
 
     command.__doc__ = help_text
     app.command(action.replace("_", "-"))(command)
@@ -148,7 +152,7 @@ _power("resume", "Go on with a paused machine.")
 
 
 def _act(client: PortalClient, machine: dict[str, Any], action: str) -> None:
-    done = _waited(client, client.post(f"/api/vms/{machine['id']}/action", json={"action": action}))
+    done = waited(client, client.post(f"/api/vms/{machine['id']}/action", json={"action": action}))
     out.print(f"{escape(done['name'])} is {done['state']}.")
 
 
@@ -161,16 +165,39 @@ def boot_order_of(
 ) -> None:
     """Show or change from what a machine boots."""
     with PortalClient() as client:
-        machine = _find(client, which)
+        machine = find(client, which)
         base = f"/api/vms/{machine['id']}/boot-order"
         if discard:
-            machine = _waited(client, client.post(f"{base}/discard"))
+            machine = waited(client, client.post(f"{base}/discard"))
         elif order:
             wish = {"boot_order": order, "apply": "now" if now else "next_start"}
-            machine = _waited(client, client.post(base, json=wish))
+            machine = waited(client, client.post(base, json=wish))
         pending = [one for one in machine["pending"] if one["what"] == "boot_order"]
         later = " from its next start on" if pending else ""
         out.print(f"{escape(machine['name'])} boots {machine['boot_order']}{later}.")
+
+
+@app.command()
+def hardware(
+    which: Which,
+    cpus: Annotated[int | None, typer.Option(min=1, help="How many CPUs.")] = None,
+    memory: Annotated[str, typer.Option(help="As in 2G.")] = "",
+    network: Annotated[str, typer.Option(help="One of the site's networks.")] = "",
+    now: Annotated[bool, typer.Option("--now", help="Restart a machine that runs.")] = False,
+    discard: Annotated[bool, typer.Option("--discard", help="Drop what is pending.")] = False,
+) -> None:
+    """Show or change a machine's CPUs, memory and network."""
+    wish: dict[str, Any] = {"cpus": cpus, "memory_bytes": size(memory) if memory else None, "network": network or None}
+    with PortalClient() as client:
+        machine = find(client, which)
+        base = f"/api/vms/{machine['id']}/hardware"
+        if discard:
+            machine = waited(client, client.post(f"{base}/discard"))
+        elif any(wish.values()):
+            machine = waited(client, client.patch(base, json=wish | {"apply": "now" if now else "next_start"}))
+        has = f"{machine['cpus']} CPUs, {shown(machine['memory_bytes'])} of memory, network {machine['network']}"
+        pending = [one for one in machine["pending"] if one["what"] != "boot_order"]
+        out.print(f"{escape(machine['name'])}: {has}{' from its next start on' if pending else ''}.", highlight=False)
 
 
 @app.command()
@@ -183,7 +210,7 @@ def insert(
     """Put an ISO into a drive."""
     with PortalClient() as client:
         wish = {"iso_path": _iso(client, iso), "target": drive or None, "force": force}
-        _media(client, _find(client, which), "attach", wish)
+        _media(client, find(client, which), "attach", wish)
 
 
 @app.command()
@@ -194,11 +221,11 @@ def eject(
 ) -> None:
     """Empty a drive, or all."""
     with PortalClient() as client:
-        _media(client, _find(client, which), "detach", {"target": drive or None, "force": force})
+        _media(client, find(client, which), "detach", {"target": drive or None, "force": force})
 
 
 def _media(client: PortalClient, machine: dict[str, Any], what: str, wish: dict[str, Any]) -> None:
-    done = _waited(client, client.post(f"/api/vms/{machine['id']}/media/{what}", json=wish))
+    done = waited(client, client.post(f"/api/vms/{machine['id']}/media/{what}", json=wish))
     for medium in done["current_media"]:
         out.print(f"{medium['target']}: {medium['iso'] or 'empty'}", highlight=False, markup=False)
 
@@ -212,8 +239,8 @@ def installed(
     """Say that a machine's system is installed."""
     wish = {"eject": eject_it, "boot_order": boot_order or None}
     with PortalClient() as client:
-        machine = _find(client, which)
-        done = _waited(client, client.post(f"/api/vms/{machine['id']}/complete-installation", json=wish))
+        machine = find(client, which)
+        done = waited(client, client.post(f"/api/vms/{machine['id']}/complete-installation", json=wish))
         out.print(f"{escape(done['name'])}: {done['installation_status']}, boots {done['boot_order']}.")
 
 
@@ -221,8 +248,8 @@ def installed(
 def resize(which: Which, gb: Annotated[int, typer.Argument(min=1, help="The disk's new size in GB (1024³).")]) -> None:
     """Make a machine's disk larger."""
     with PortalClient() as client:
-        machine = _find(client, which)
-        done = _waited(client, client.post(f"/api/vms/{machine['id']}/disk/resize", json={"size_gb": gb}))
+        machine = find(client, which)
+        done = waited(client, client.post(f"/api/vms/{machine['id']}/disk/resize", json={"size_gb": gb}))
         out.print(f"{escape(done['name'])} has {shown(done['disk_size'])} of disk.")
 
 
@@ -234,7 +261,7 @@ def delete(
 ) -> None:
     """Delete a machine that does not run."""
     with PortalClient() as client:
-        machine = _find(client, which)
+        machine = find(client, which)
         if not yes and typer.prompt(f"Type the name {machine['name']!r} to delete it") != machine["name"]:
             raise InvalidInput("This is not its name. Nothing was deleted.")
         disks = "keep" if keep_disk else "remove"
@@ -259,11 +286,30 @@ def isos() -> None:
 def operations(which: Which) -> None:
     """List what is, was or will be done to a machine."""
     with PortalClient() as client:
-        found = client.get(f"/api/vms/{_find(client, which)['id']}/operations")
+        found = client.get(f"/api/vms/{find(client, which)['id']}/operations")
     table = Table("id", "what", "state", "by", "begun", "ended", "why it failed")
     for one in found:
         why = (one["failure"] or {}).get("title", "")
         row = (one["id"], one["kind"], one["state"], one["asked_by"], one["created_at"], one["ended_at"] or "", why)
+        table.add_row(*map(Text, row))
+    out.print(table)
+
+
+@app.command()
+def hosts() -> None:
+    """List the hosts of machines, whether they answer and what room they have (operators)."""
+    with PortalClient() as client:
+        found = client.get("/api/vms/hosts")
+    table = Table("name", "URI", "answers", "machines", "running", "CPUs", "memory free", "pool free", "problem")
+    for one in found:
+        answers = "yes" if one["connected"] else f"not since {one['down_since']}"
+        has = one["capacity"]
+        sizes = (one["pool"]["free"], one["pool"]["total"]) if one["pool"] else (None, None)
+        row = (
+            one["name"], one["uri"], answers, str(one["machines"]), str(has["running"] if has else ""),
+            str(has["cpus"] if has else ""), _of(has["memory_free"], has["memory_bytes"]) if has else "", _of(*sizes),
+            one["problem"] or (one["storage_problem"] or {}).get("detail", ""),
+        )  # fmt: skip
         table.add_row(*map(Text, row))
     out.print(table)
 
@@ -300,8 +346,8 @@ def adopt(
 def snapshot(which: Which, title: Annotated[str, typer.Argument(help="What to call it.")]) -> None:
     """Keep a machine as it is now."""
     with PortalClient() as client:
-        machine = _find(client, which)
-        _waited(client, client.post(f"/api/vms/{machine['id']}/snapshots", json={"title": title}))
+        machine = find(client, which)
+        waited(client, client.post(f"/api/vms/{machine['id']}/snapshots", json={"title": title}))
         out.print("Taken.")
 
 
@@ -309,7 +355,7 @@ def snapshot(which: Which, title: Annotated[str, typer.Argument(help="What to ca
 def snapshots(which: Which) -> None:
     """List a machine's snapshots."""
     with PortalClient() as client:
-        found = client.get(f"/api/vms/{_find(client, which)['id']}/snapshots")
+        found = client.get(f"/api/vms/{find(client, which)['id']}/snapshots")
     table = Table("id", "title", "taken", "machine was", "now")
     for one in found:
         row = (one["name"], one["title"], one["created_at"], one["state"], "*" if one["current"] else "")
@@ -321,8 +367,8 @@ def snapshots(which: Which) -> None:
 def revert(which: Which, taken: Annotated[str, typer.Argument(help="Id of a snapshot.")]) -> None:
     """Make a machine what it was; what came since is lost."""
     with PortalClient() as client:
-        machine = _find(client, which)
-        done = _waited(client, client.post(f"/api/vms/{machine['id']}/snapshots/{taken}/revert"))
+        machine = find(client, which)
+        done = waited(client, client.post(f"/api/vms/{machine['id']}/snapshots/{taken}/revert"))
         out.print(f"{escape(done['name'])} is as it was, and {done['state']}.")
 
 
@@ -330,8 +376,8 @@ def revert(which: Which, taken: Annotated[str, typer.Argument(help="Id of a snap
 def backup(which: Which) -> None:
     """Back a machine up, also while it runs."""
     with PortalClient() as client:
-        machine = _find(client, which)
-        _waited(client, client.post(f"/api/vms/{machine['id']}/backups"))
+        machine = find(client, which)
+        waited(client, client.post(f"/api/vms/{machine['id']}/backups"))
         newest = client.get(f"/api/vms/{machine['id']}/backups")[0]
         out.print(f"Backup {newest['id']} has {shown(newest['size'])}.")
 
@@ -342,7 +388,7 @@ def backups(
 ) -> None:
     """List backups, also of machines that are gone."""
     with PortalClient() as client:
-        path = f"/api/vms/{_find(client, which)['id']}/backups" if which else "/api/vms/backups"
+        path = f"/api/vms/{find(client, which)['id']}/backups" if which else "/api/vms/backups"
         found = client.get(path)
     table = Table("id", "of", "made", "size", "verified")
     for one in found:
@@ -359,16 +405,16 @@ def restore(
     """Put a backup over its machine, or into a new one."""
     with PortalClient() as client:
         if name:
-            done = _waited(client, client.post(f"/api/vms/backups/{backup_id}/new", json={"name": name}))
+            done = waited(client, client.post(f"/api/vms/backups/{backup_id}/new", json={"name": name}))
         else:
             of = [one["machine_id"] for one in client.get("/api/vms/backups") if one["id"] == backup_id]
             if not of:
                 raise NotFound(f"There is no backup {backup_id!r} of yours.", hint="madang machines backups")
-            done = _waited(client, client.post(f"/api/vms/{of[0]}/backups/{backup_id}/restore"))
+            done = waited(client, client.post(f"/api/vms/{of[0]}/backups/{backup_id}/restore"))
         out.print(f"{escape(done['name'])} is restored, and {done['state']}.")
 
 
-def _find(client: PortalClient, which: str) -> dict[str, Any]:
+def find(client: PortalClient, which: str) -> dict[str, Any]:
     """One's own machine of this name or id, or anybody's of this id for operators. Raises NotFound, InvalidInput."""
     named = [one for one in client.get("/api/vms") if which in (one["name"], one["id"])]
     if len(named) > 1:
@@ -390,7 +436,7 @@ def _iso(client: PortalClient, name: str) -> str | None:
     raise NotFound(f"There is no ISO {name!r} in the catalogue.", hint="madang machines isos")
 
 
-def _waited(client: PortalClient, machine: dict[str, Any]) -> dict[str, Any]:
+def waited(client: PortalClient, machine: dict[str, Any]) -> dict[str, Any]:
     """The machine once the operation that it was answered with is over. Ends with why, where it failed."""
     operation = machine["operation"]
     while operation is not None and operation["state"] in ("queued", "running"):

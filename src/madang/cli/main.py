@@ -29,6 +29,7 @@ def run() -> None:
         inside,
         lifetime,
         machine_copies,
+        machine_disks,
         machines,
         operators,
         people,
@@ -42,6 +43,7 @@ def run() -> None:
         room.mount(desktops.app)
     app.add_typer(desktops.app, name="desktops")
     machine_copies.mount(machines.app)
+    machines.app.add_typer(machine_disks.app, name="disk")
     app.add_typer(machines.app, name="machines")
     app.add_typer(presets.app, name="presets")
     operators.mount(app)

@@ -8,6 +8,7 @@ import os
 import pwd
 import shlex
 import signal
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -62,15 +63,7 @@ async def run(
     shown = pasteable(arguments, secrets)
     try:
         with _source(stdin) as source:
-            process = await asyncio.create_subprocess_exec(
-                *arguments,
-                stdin=source,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=None if environment is None else dict(environment),
-                start_new_session=True,
-                cwd=None if account is None else "/",
-            )
+            process = _start(arguments, source, environment, "/" if account is not None else None)
     except OSError as error:
         metrics.command_failures.labels(program).inc()
         raise CommandFailed(f"{shown}: {error.strerror}.", hint=f"Is {arguments[0]} installed?") from error
@@ -80,9 +73,7 @@ async def run(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), REAP_SECONDS)
-        # A program that left its group may hold the pipes for ever.
-        process._transport.close()  # type: ignore[attr-defined]
+            await asyncio.wait_for(_ended(process), REAP_SECONDS)
         if isinstance(error, asyncio.CancelledError):
             raise
         metrics.command_failures.labels(program).inc()
@@ -90,7 +81,7 @@ async def run(
             raise CommandFailed(f"{shown}: printed more than {MOST_BYTES} bytes; it was stopped.") from error
         raise CommandFailed(f"{shown}: no end within {timeout:g} s; it was stopped.", timed_out=True) from error
     stdout, stderr = (_masked(part.decode(errors="replace"), secrets) for part in (out, err))
-    status = process.returncode if process.returncode is not None else -1
+    status = process.returncode
     if status not in accept:
         metrics.command_failures.labels(program).inc()
         last = "\n".join((stderr or stdout).strip().splitlines()[-LAST_LINES:])
@@ -98,21 +89,54 @@ async def run(
     return Completed(tuple(_masked(each, secrets) for each in arguments), status, stdout, stderr)
 
 
+def _start(
+    arguments: Sequence[str], source: int, environment: Mapping[str, str] | None, folder: str | None
+) -> subprocess.Popen[bytes]:
+    """Not by uvloop: that forks, which for a process of our size takes longer than most programs run, and holds up all
+    else meanwhile. This has the kernel lend our memory until the program is there (vfork), as long as nothing is asked
+    for that is to be done in between."""
+    return subprocess.Popen(
+        arguments,
+        bufsize=0,
+        stdin=source,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=None if environment is None else dict(environment),
+        start_new_session=True,
+        cwd=folder,
+    )
+
+
 class _TooMuch(Exception):
     """A program prints more than can be kept."""
 
 
-async def _output(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+async def _output(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     """What it prints until its end. Raises _TooMuch."""
-    assert process.stdout is not None and process.stderr is not None
-    readers = [asyncio.create_task(_read(stream)) for stream in (process.stdout, process.stderr)]
+    loop = asyncio.get_running_loop()
+    transports: list[asyncio.BaseTransport] = []
+    readers: list[asyncio.Task[bytes]] = []
     try:
+        for pipe in (process.stdout, process.stderr):
+            stream = asyncio.StreamReader()
+            protocol = asyncio.StreamReaderProtocol(stream)
+            transports.append((await loop.connect_read_pipe(lambda protocol=protocol: protocol, pipe))[0])  # type: ignore[misc]
+            readers.append(asyncio.create_task(_read(stream)))
         out, err = await asyncio.gather(*readers)
-        await process.wait()
+        await _ended(process)
         return out, err
     finally:
         for reader in readers:
             reader.cancel()
+        # A program that left its group may hold the pipes for ever.
+        for transport in transports:
+            transport.close()
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Returns once it is gone, which is mostly at once: it has closed what it prints to."""
+    if process.poll() is None:
+        await asyncio.to_thread(process.wait)
 
 
 async def _read(stream: asyncio.StreamReader) -> bytes:
@@ -144,7 +168,7 @@ def _as_account(
 def _source(data: bytes) -> Iterator[int]:
     """The program's standard input: a file in memory, because writing to a pipe fails when the program ends early."""
     if not data:
-        yield asyncio.subprocess.DEVNULL
+        yield subprocess.DEVNULL
         return
     file = os.memfd_create("stdin")
     try:

@@ -10,16 +10,18 @@ from typing import Any, cast
 import msgspec
 
 from madang.kernel import clock
-from madang.kernel.errors import Conflict, InvalidInput
-from madang.machines.hosts.shapes import BootOrder, Seen
+from madang.kernel.errors import Conflict
+from madang.machines.hosts.shapes import BootOrder, Hardware, Seen
 from madang.machines.making import Making, started
 from madang.machines.model import Installation, Machine, State
-from madang.machines.operations import Outcome, Room, Work
+from madang.machines.operations import Changes, Outcome, Room, Work
 from madang.machines.rules import followed, media_of
 from madang.machines.snapshots import take_snapshot
 
 POLL_SECONDS = 0.25
 OFF = ("shut_off", "crashed")
+ORDER, MEDIA = frozenset({"boot_order"}), frozenset({"media"})
+HARDWARE = ("cpus", "memory_bytes", "network")
 
 
 def rooms(making: Making, shut_down_seconds: float) -> dict[str, Room]:
@@ -31,10 +33,11 @@ def rooms(making: Making, shut_down_seconds: float) -> dict[str, Room]:
         "pause": Room(acts.pause),
         "resume": Room(acts.resume),
         "restart": Room(acts.restart, can_cancel=True),
-        "boot_order": Room(acts.boot_order, edits=True),
-        "insert": Room(acts.insert, edits=True),
-        "eject": Room(acts.eject, edits=True),
-        "complete": Room(acts.complete, edits=True),
+        "boot_order": Room(acts.boot_order, edits=True, alters=ORDER),
+        "hardware": Room(acts.hardware, edits=True, alters=frozenset(HARDWARE)),
+        "insert": Room(acts.insert, edits=True, alters=MEDIA),
+        "eject": Room(acts.eject, edits=True, alters=MEDIA),
+        "complete": Room(acts.complete, edits=True, alters=ORDER | MEDIA),
         "resize": Room(acts.resize, edits=True),
         "grow_inside": Room(acts.grow_inside),
     }
@@ -66,19 +69,20 @@ class Acts:
     async def pause(self, work: Work) -> Outcome:
         if not (work.again and (await work.host.look(work.machine.id)).state == "paused"):
             await work.host.pause(work.machine.id)
-        return Outcome(_seen)
+        return Outcome(_goes_on)
 
     async def resume(self, work: Work) -> Outcome:
         if not (work.again and (await work.host.look(work.machine.id)).state == "running"):
             await work.host.resume(work.machine.id)
-        return Outcome(_seen)
+        return Outcome(_goes_on)
 
     async def restart(self, work: Work) -> Outcome:
         """Ends the run, gently as long as the guest has time for it, and begins another one with what is kept."""
         seen = await work.host.look(work.machine.id)
         begun = work.operation.started_at or work.operation.created_at
         if work.again and seen.state not in OFF and seen.since is not None and seen.since > begun:
-            return Outcome(started)  # whoever was at it before has come to its end
+            # Whoever was at it before has come to its end.
+            return Outcome(started(work.machine, followed(work.machine, seen, clock.now()).get("run")))
         if seen.state not in OFF:
             await self._end_run(work)
         work.progress(None, "starting")
@@ -96,13 +100,21 @@ class Acts:
         if not await _off(work):
             await work.host.force_off(work.machine.id)
 
-    # Boot order.
+    # What the next start takes.
 
     async def boot_order(self, work: Work) -> Outcome:
-        """For the next start; with `now` the machine is restarted when it runs."""
         order = cast(BootOrder, work.given["boot_order"])
         await work.host.set_boot_order(work.machine.id, order)
-        kept = _ordered(order)
+        return await self._kept(work, _ordered(order))
+
+    async def hardware(self, work: Work) -> Outcome:
+        wanted = msgspec.convert({name: work.given.get(name) for name in HARDWARE}, Hardware)
+        made = await work.host.set_hardware(work.machine.id, wanted)
+        # As libvirt has it: it counts memory in whole KiB.
+        return await self._kept(work, lambda _machine, _seen: {name: getattr(made, name) for name in HARDWARE})
+
+    async def _kept(self, work: Work, kept: Changes) -> Outcome:
+        """It is changed for the next start; with `now` the machine is restarted when it runs."""
         if not work.given.get("now") or await _off(work):
             return Outcome(kept)
         work.machine = msgspec.structs.replace(work.machine, **kept(work.machine, None))
@@ -151,16 +163,7 @@ class Acts:
 
     async def resize(self, work: Work) -> Outcome:
         size = int(work.given["size"])
-        disk = await work.host.disk(work.machine.disk_path)
-        if disk.virtual_bytes > size:
-            raise InvalidInput(
-                f"The disk has {disk.virtual_bytes} bytes; a smaller one would lose what is on it.",
-                code="shrink_refused",
-                title="A disk only grows",
-                hint="Choose a larger size.",
-            )
-        if disk.virtual_bytes < size:
-            disk = await work.host.resize(work.machine.id, work.machine.disk_path, size)
+        disk = await work.host.resize(work.machine.id, work.machine.disk_path, size)
 
         def changes(machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
             empty = machine.installation is Installation.NOT_INSTALLED
@@ -186,6 +189,11 @@ async def _off(work: Work) -> bool:
 
 def _seen(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
     return followed(machine, seen, clock.now()) if seen is not None else {}
+
+
+def _goes_on(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
+    """That it has ended meanwhile is left to the next look, which decides what follows from it."""
+    return _seen(machine, seen) if seen is not None and seen.state not in OFF else {}
 
 
 def _ordered(order: BootOrder) -> Any:

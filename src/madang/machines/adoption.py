@@ -51,7 +51,7 @@ class Adoption:
                 code="not_adoptable",
                 hint="Such a machine stays with libvirt's tools.",
             )
-        disk = await host.disk(kept.disks[0].path)
+        disk = await host.disk(kept.disks[0].path, seen.uuid)
         machine = Machine(
             id=seen.uuid,
             person_id=owner.id,

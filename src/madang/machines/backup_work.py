@@ -11,7 +11,7 @@ import msgspec
 
 from madang.kernel import clock
 from madang.kernel.errors import Conflict, Failure, SiteError
-from madang.machines.disks import DiskStore
+from madang.machines.disk_store import DiskStore
 from madang.machines.hosts import files
 from madang.machines.hosts.shapes import Seen
 from madang.machines.model import Machine

@@ -52,7 +52,7 @@ class Boot:
     async def discard(self, visitor: Visitor, machine_id: str, etag: str | None) -> tuple[Machine, bool]:
         """Keep the order that was kept when its run began. Raises Conflict (nothing_pending)."""
         machine = await self._machines.operated(visitor, machine_id)
-        _refuse_without_pending(machine)
+        _refuse_without_pending(machine, "boot_order")
         assert machine.run is not None
         if machine.run.kept is None:
             raise Conflict("Its order before is none of ours.", code="order_unknown", hint="Choose an order.")
@@ -139,6 +139,6 @@ class Boot:
                 raise NotFound("There is no such preset of yours.", code="preset_not_found")
 
 
-def _refuse_without_pending(machine: Machine) -> None:
-    if not pending(machine):
+def _refuse_without_pending(machine: Machine, what: str | None = None) -> None:
+    if not any(what in (None, one.what) for one in pending(machine)):
         raise Conflict("Nothing waits for the next start.", code="nothing_pending")

@@ -7,9 +7,11 @@ entry of the catalogue is never opened.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +22,8 @@ from madang.machines import iso9660
 
 log = logger("machines")
 ENDING = ".iso"
+ASIDE = ".going"  # what is just being deleted
+LEFT_SECONDS = 60.0  # nobody takes so long for that
 
 
 class Iso(msgspec.Struct, frozen=True):
@@ -85,19 +89,30 @@ class Catalogue:
         asked = set(paths)
         return await asyncio.to_thread(lambda: frozenset(path for path in asked if not Path(path).is_file()))
 
-    async def remove(self, path: str) -> None:
-        """Delete the file of an entry. Raises NotFound, Conflict where it cannot be removed."""
+    async def remove(self, path: str, refuse: Callable[[], Awaitable[None]]) -> None:
+        """Delete the file of an entry. Raises NotFound, Conflict where it cannot be removed.
+
+        `refuse` raises what speaks against it, and is asked when nobody can insert the file any more: who comes later
+        does not find it, who came before is seen. Then it comes back.
+        """
         if (iso := await self._find(path)) is None:
             raise NotFound("This is no entry of the ISO catalogue.", code="iso_not_found", hint="It may be gone.")
         try:
-            await asyncio.to_thread(Path(iso.path).unlink, missing_ok=True)
+            aside = await asyncio.to_thread(_put_aside, Path(iso.path))
+            try:
+                await refuse()
+            except BaseException:
+                await asyncio.shield(asyncio.to_thread(_bring_back, aside))
+                raise
+            await asyncio.to_thread(aside.unlink, missing_ok=True)
         except OSError as error:
             raise Conflict(
                 f"{iso.path} cannot be removed: {error.strerror}.",
                 code="iso_kept",
                 hint="The folder belongs to somebody else: ask the site's operator.",
             ) from error
-        await self.scan()
+        finally:
+            await self.scan()
 
     def upload_folder(self) -> Path:
         """Where uploads go. Raises SiteError when it cannot be made."""
@@ -113,6 +128,7 @@ class Catalogue:
     def _scan(self) -> dict[str, Iso]:
         found: dict[str, Iso] = {}
         for folder in self.folders:
+            _bring_back_what_was_left(folder)
             try:
                 names = sorted(entry.name for entry in os.scandir(folder))
             except OSError:
@@ -141,6 +157,34 @@ class Catalogue:
         except OSError as error:
             return msgspec.structs.replace(iso, problem=f"It cannot be read: {error.strerror}.")
         return msgspec.structs.replace(iso, label=facts.label, boots=facts.boots)
+
+
+def _put_aside(file: Path) -> Path:
+    """Into a folder that is no part of the catalogue; where it is then."""
+    aside = file.parent / ASIDE / file.name
+    aside.parent.mkdir(mode=0o700, exist_ok=True)
+    os.utime(aside.parent)  # since when it may be there
+    return file.rename(aside)
+
+
+def _bring_back(aside: Path) -> None:
+    """To its place, if that is free."""
+    place = aside.parent.parent / aside.name
+    with contextlib.suppress(OSError):
+        if not os.path.lexists(place):
+            aside.rename(place)
+
+
+def _bring_back_what_was_left(folder: Path) -> None:
+    """A portal that was killed while it deleted a file has not deleted it."""
+    try:
+        if time.time() - (folder / ASIDE).stat().st_mtime < LEFT_SECONDS:
+            return
+        for aside in (folder / ASIDE).iterdir():
+            _bring_back(aside)
+        (folder / ASIDE).rmdir()
+    except OSError:
+        return  # there is none, or it is not ours
 
 
 def _plain(name: str) -> bool:

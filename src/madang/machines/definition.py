@@ -19,7 +19,8 @@ from madang.machines import (
     boot_routes,
     copies_routes,
     disk_routes,
-    disks,
+    disk_work,
+    hardware_routes,
     iso_routes,
     making,
     schedule_routes,
@@ -31,7 +32,9 @@ from madang.machines.backup_work import Backing
 from madang.machines.backups import Backups
 from madang.machines.boot import Boot
 from madang.machines.catalogue import Catalogue
-from madang.machines.disks import Disks, DiskStore
+from madang.machines.disk_store import DiskStore
+from madang.machines.disks import Disks
+from madang.machines.hardware import Hardware
 from madang.machines.hosts.binding import is_there
 from madang.machines.inside import Inside
 from madang.machines.journal import Journal
@@ -90,7 +93,7 @@ def assemble(ground: Ground) -> Parts:
         **acts.rooms(rooms, settings.shut_down_seconds),
         **snapshots.rooms(),
         **templates.rooms(),
-        **disks.rooms(disk_store),
+        **disk_work.rooms(disk_store, store, operations),
         **backing.rooms(),
         **restoring.rooms(),
     }
@@ -119,6 +122,7 @@ def assemble(ground: Ground) -> Parts:
     further = [
         *boot_routes.routes(machines, boot, media),
         *iso_routes.routes(media, uploads),
+        *hardware_routes.routes(machines, Hardware(machines)),
         *disk_routes.routes(machines, Disks(machines, disk_store)),
         *copies_routes.routes(
             machines,

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from madang.identity.model import Visitor
 from madang.kernel.clock import iso
-from madang.machines.disks import Disk, Disks
+from madang.machines.disk_store import Disk
+from madang.machines.disks import Disks
 from madang.machines.routes import AT_WORK, Answers
 from madang.machines.service import Machines
-from madang.machines.shapes import AttachedDisk, MachineId, NewDisk, problems
+from madang.machines.shapes import AttachedDisk, MachineId, MovedDisk, NewDisk, Resize, problems
 from madang.machines.views import FurtherDiskView, MachineView
 
 DiskId = Annotated[str, Parameter(max_length=20, description="Id of a further disk.")]
@@ -32,7 +34,7 @@ def _own(disks: Disks) -> Sequence[Any]:
         responses=problems(401),
     )
     async def list_own(visitor: Visitor) -> list[FurtherDiskView]:
-        return [_view(disk) for disk in await disks.mine(visitor)]
+        return await _views(disks, await disks.mine(visitor))
 
     @delete(
         "/vms/disks/{disk_id:str}",
@@ -47,7 +49,22 @@ def _own(disks: Disks) -> Sequence[Any]:
     ) -> None:
         await disks.remove(visitor, disk_id, name)
 
-    return list_own, remove
+    @post(
+        "/vms/disks/{disk_id:str}/resize",
+        operation_id="resizeDisk",
+        summary="Make a further disk larger, in a machine or not",
+        status_code=200,
+        responses={
+            202: ResponseSpec(FurtherDiskView, description="It is still at work", generate_examples=False),
+            **problems(401, 403, 404, 409, 422, 503),
+        },
+    )
+    async def resize(visitor: Visitor, disk_id: DiskId, data: Resize) -> Response[FurtherDiskView]:
+        disk, over = await disks.grow(visitor, disk_id, data.size_gb)
+        (shown,) = await _views(disks, [disk])
+        return Response(shown, status_code=200 if over else 202)
+
+    return list_own, remove, resize
 
 
 def _of_machines(disks: Disks, answers: Answers) -> Sequence[Any]:
@@ -58,7 +75,7 @@ def _of_machines(disks: Disks, answers: Answers) -> Sequence[Any]:
         responses=problems(401, 404),
     )
     async def list_disks(visitor: Visitor, machine_id: MachineId) -> list[FurtherDiskView]:
-        return [_view(disk) for disk in await disks.of(visitor, machine_id)]
+        return await _views(disks, await disks.of(visitor, machine_id))
 
     @post(
         "/vms/{machine_id:str}/disks",
@@ -90,10 +107,30 @@ def _of_machines(disks: Disks, answers: Answers) -> Sequence[Any]:
     async def detach(visitor: Visitor, machine_id: MachineId, data: AttachedDisk) -> Response[MachineView]:
         return await answers.of(await disks.detach(visitor, machine_id, data.disk))
 
-    return list_disks, add, attach, detach
-
-
-def _view(disk: Disk) -> FurtherDiskView:
-    return FurtherDiskView(
-        disk.id, disk.name, disk.size_bytes, disk.host, disk.path, disk.machine_id, iso(disk.created_at)
+    @post(
+        "/vms/{machine_id:str}/disks/move",
+        operation_id="moveDisk",
+        summary="Move a disk to another machine; what that one cannot take is free then",
+        status_code=200,
+        responses=CHANGES,
     )
+    async def move(visitor: Visitor, machine_id: MachineId, data: MovedDisk) -> Response[MachineView]:
+        return await answers.of(await disks.move(visitor, machine_id, data.disk, data.to))
+
+    return list_disks, add, attach, detach, move
+
+
+async def _views(disks: Disks, some: Sequence[Disk]) -> list[FurtherDiskView]:
+    return [
+        FurtherDiskView(
+            disk.id,
+            disk.name,
+            disk.size_bytes,
+            await disks.used(disk),
+            disk.host,
+            disk.path,
+            disk.machine_id,
+            iso(disk.created_at),
+        )
+        for disk in some
+    ]

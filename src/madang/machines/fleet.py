@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from madang.kernel.errors import InvalidInput, MadangError, SiteError, Unavailable
 from madang.kernel.log import logger
 from madang.machines.hosts.host import Host
@@ -17,6 +19,16 @@ from madang.machines.own_libvirt import OwnLibvirt
 
 log = logger("machines")
 KEEP_SECONDS = 2.0
+START_SECONDS = 2.0
+
+
+class _Offer(msgspec.Struct, frozen=True):
+    """What a host has for a new machine, or why it can take none."""
+
+    host: Host
+    pool: Pool
+    free_bytes: int  # memory
+    problem: SiteError | None = None
 
 
 class Fleet:
@@ -50,10 +62,15 @@ class Fleet:
             await self._connect()
 
     async def _connect(self) -> None:
-        if self._own is None and any(host.is_local for host in self.hosts.values()):
+        if self._own is None:
             with contextlib.suppress(OSError):  # which is said when a machine is to be made
                 await asyncio.to_thread(self.pool_folder.mkdir, 0o711, parents=True, exist_ok=True)
-        await asyncio.gather(*(host.start() for host in self.hosts.values()))
+        await asyncio.gather(*map(self._begin, self.hosts.values()))
+
+    async def _begin(self, host: Host) -> None:
+        """One on the network that does not answer keeps nobody waiting: it goes on being tried."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(host.start(), None if host.is_local else START_SECONDS)
 
     async def stop(self) -> None:
         tasks = [*self._probed.values(), *([self._keeping] if self._keeping else [])]
@@ -105,10 +122,12 @@ class Fleet:
             )
         return host
 
-    async def place(self, wanted: str | None, disk_bytes: int) -> Host:
-        """Where a new machine goes: to the host that is named, or the one with the most room.
+    async def place(self, wanted: str | None, disk_bytes: int, memory_bytes: int) -> Host:
+        """Where a new machine goes: to the host that is named, or the one with the most memory left of those that have
+        enough for it. Pools are one storage, so disks have the same room everywhere.
 
-        Raises InvalidInput (no_such_host, pool_too_small), Unavailable (host_unreachable), SiteError (pool_full).
+        Raises InvalidInput (no_such_host, pool_too_small), Unavailable (host_unreachable), SiteError (pool_full,
+        storage_not_shared).
         """
         if wanted is not None and wanted not in self.hosts:
             raise InvalidInput(
@@ -117,18 +136,35 @@ class Fleet:
                 fields=[{"field": "host", "message": "is unknown"}],
             )
         await self.ready()
-        rooms = []
-        for host in self.hosts.values() if wanted is None else (self.hosts[wanted],):
-            if (pool := await pool_of(host)) is not None:
-                rooms.append((pool.free_bytes, host, pool))
-        if not rooms:
-            problems = "; ".join(filter(None, map(self.problem_of, self.hosts.values())))
+        asked = list(self.hosts.values()) if wanted is None else [self.hosts[wanted]]
+        offers = [offer for offer in await asyncio.gather(*map(self._offer, asked)) if offer is not None]
+        usable = [offer for offer in offers if offer.problem is None]
+        if not usable:
+            if (offer := next(iter(offers), None)) is not None and offer.problem is not None:
+                raise offer.problem
+            problems = "; ".join(filter(None, map(self.problem_of, asked)))
             raise Unavailable(
                 problems or "No host of machines answers.", code="host_unreachable", hint="Try again in a moment."
             )
-        _, host, pool = max(rooms, key=lambda room: room[0])
-        self.refuse_beyond(pool, disk_bytes)
-        return host
+        # Where it fits nowhere it goes where it fits best: it may run when others do not.
+        best = max(usable, key=lambda offer: (offer.free_bytes >= memory_bytes, offer.free_bytes))
+        self.refuse_beyond(best.pool, disk_bytes)
+        return best.host
+
+    async def _offer(self, host: Host) -> _Offer | None:
+        """What a host has for a new machine; None while it does not answer."""
+        if (pool := await pool_of(host)) is None:
+            return None
+        try:
+            await host.require_storage()
+            # Where there is no choice it is not asked.
+            free = (await host.capacity()).free_bytes if len(self.hosts) > 1 else 0
+        except SiteError as error:
+            log.warning("a host cannot be used", host=host.name, code=error.code, detail=error.detail)
+            return _Offer(host, pool, 0, error)
+        except Unavailable:
+            return None
+        return _Offer(host, pool, free)
 
     def refuse_beyond(self, pool: Pool, more_bytes: int) -> None:
         """Raise for what the pool has no room for. Disks take room as they fill, so all together may promise more."""
@@ -137,6 +173,7 @@ class Fleet:
                 f"The pool holds {pool.total_bytes} bytes, and {pool.free_bytes} of them are free.",
                 code="pool_too_small",
                 title="The pool is smaller than that",
+                hint="Choose a smaller size, or ask the site's operator for room.",
                 fields=[{"field": "disk_bytes", "message": f"must be at most {pool.free_bytes}"}],
                 free=pool.free_bytes,
             )
@@ -174,7 +211,8 @@ class Fleet:
 
     async def clear(self, machine: Machine, host: Host) -> None:
         """Remove the folder of a machine that is gone."""
-        if host.is_local:
+        with contextlib.suppress(MadangError):
+            await host.require_storage()
             await asyncio.to_thread(shutil.rmtree, self.folder(machine.id), ignore_errors=True)
 
     async def wish(self, machine: Machine, host: Host) -> Wish:

@@ -16,6 +16,7 @@ from madang.machines.hosts.shapes import DiskInfo
 from madang.machines.model import Machine
 from madang.machines.service import Machines
 from madang.machines.settings import GIB
+from madang.machines.store import Quota
 
 PICTURES_KEPT = 500
 # What people call the keys that a browser cannot send, by Linux' names of them.
@@ -59,7 +60,7 @@ class Inside:
         """Its disk as it is now, and what is free in its pool. Raises NotFound (disk_missing), Unavailable."""
         machine = await self._machines.seen_by(visitor, machine_id)
         host = self._machines.fleet.host_of(machine)
-        disk = await host.disk(machine.disk_path)
+        disk = await host.disk(machine.disk_path, machine.id)
         pool = await pool_of(host)
         return machine, disk, pool.free_bytes if pool else None
 
@@ -82,7 +83,7 @@ class Inside:
             )
         if (pool := await pool_of(self._machines.fleet.host_of(machine))) is not None:
             self._machines.fleet.refuse_beyond(pool, size)
-        await self._machines.refuse_more_disk(machine, size - machine.disk_bytes)
+        await self._machines.refuse_more(machine.person_id, Quota(disk_bytes=size - machine.disk_bytes))
         return await self._machines.act(visitor, machine, "resize", {"size": size})
 
     async def grow_inside(self, visitor: Visitor, machine_id: str) -> tuple[Machine, bool]:

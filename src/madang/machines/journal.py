@@ -88,6 +88,22 @@ class Journal:
         return operation
 
     @retried
+    async def follow(
+        self, operation: Operation, holder: str, machine: Machine, values: Mapping[str, Any]
+    ) -> tuple[Operation, Machine]:
+        """Store what was seen of a machine, and the holder's operation that follows from it: never the one without the
+        other. Raises Stale when the machine is another one, or something is at work on it."""
+        async with self._database.write() as connection:
+            if await _open_of(connection, machine.id):
+                raise Stale(machine.id)
+            changed = await write(connection, machine, values)
+            operation = msgspec.structs.replace(
+                operation, state=OperationState.RUNNING, holder=holder, started_at=clock.now()
+            )
+            await connection.execute(insert(operations).values(**row_of_operation(operation)))
+        return operation, changed
+
+    @retried
     async def claim(self, operation: Operation, holder: str) -> Operation:
         """Take one that waits, or that whoever held it has left. Raises Stale when somebody else was faster."""
         async with self._database.write() as connection:

@@ -13,6 +13,7 @@ from pathlib import Path
 from madang.kernel.ground import Ground
 from madang.kernel.settings import Settings
 from madang.machines.fleet import Fleet
+from madang.machines.hosts import address
 from madang.machines.hosts.host import Host
 from madang.machines.own_libvirt import OwnLibvirt
 from madang.machines.settings import MachinesSettings, pool_folder
@@ -53,8 +54,8 @@ def _is_session(uri: str) -> bool:
 
 
 def programs_missing(settings: Settings) -> Sequence[str]:
-    """The programs that this machine lacks, where it is a host."""
-    hosts = settings[MachinesSettings].hosts
-    if hosts and not any("://" in host and host.partition("://")[2].startswith("/") for host in hosts):
-        return ()
-    return [program for program in PROGRAMS if shutil.which(program, path=SEARCHED) is None]
+    """The programs that this machine lacks: as a host, and for hosts on the network, whose disks are made here."""
+    addresses = [address.parse(_split(host)[1]) for host in settings[MachinesSettings].hosts]
+    is_host = not addresses or any(each.local for each in addresses)
+    wanted = [*(PROGRAMS if is_host else ("qemu-img",)), *(("ssh",) if any(each.ssh for each in addresses) else ())]
+    return [program for program in wanted if shutil.which(program, path=SEARCHED) is None]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from madang.kernel import clock
 from madang.kernel.errors import Conflict, MadangError, NotFound
 from madang.machines.fleet import Fleet
 from madang.machines.hosts.shapes import DiskInfo, Seen
-from madang.machines.model import Machine, State
-from madang.machines.operations import Outcome, Room, Work
+from madang.machines.model import Machine, Run, State
+from madang.machines.operations import Changes, Outcome, Room, Work
 from madang.machines.restoring import Restoring
-from madang.machines.rules import followed, media_of, plan_start
+from madang.machines.rules import begun, followed, media_of, plan_start
 
 
 def rooms(making: Making) -> dict[str, Room]:
@@ -70,12 +71,13 @@ class Making:
                 return await self._restoring.first(work)
             if source is None:
                 return await work.host.create_disk(path, work.machine.disk_bytes)
-            return await work.host.clone_disk(str(source), path, bool(work.given.get("linked")), work.progress)
+            linked = bool(work.given.get("linked"))
+            return await work.host.clone_disk(str(source), path, linked, work.progress, work.machine.parent)
         except Conflict as error:
             # Its name is the machine's id: whoever was at it before has made it.
             if error.code != "disk_exists":
                 raise
-        return await work.host.disk(path)
+        return await work.host.disk(path, work.machine.id)
 
     async def define(self, work: Work) -> None:
         try:
@@ -96,10 +98,12 @@ class Making:
                 raise Conflict(
                     "It runs already.", code="machine_running", title="The machine runs", hint="Shut it down first."
                 )
-            return Outcome(started)
+            return Outcome(started(work.machine, followed(work.machine, seen, clock.now()).get("run")))
         plan = plan_start(work.machine)
+        if work.again and await asyncio.to_thread(_ran, seen, work.operation.started_at):
+            return Outcome(started(work.machine, begun(work.machine, plan)))
         await work.host.start_machine(work.machine.id, plan.first, plan.on_reboot)
-        return Outcome(started)
+        return Outcome(started(work.machine, begun(work.machine, plan)))
 
     async def delete(self, work: Work) -> Outcome:
         """Its definition, and its disk where that is asked for and was made for it."""
@@ -121,9 +125,32 @@ def _made(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
     return {"state": State.SHUT_OFF, "failure": None, "media": media_of(seen, live=False)}
 
 
-def started(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
-    """What a start makes of the record: what was for one start alone is used up."""
+def started(before: Machine, run: Run | None) -> Changes:
+    """What the start of `run` makes of the record, which was as `before`: what was for one start alone is used up.
+
+    A run that is over already is noted all the same: why it ended, and whether another one follows from that, is what
+    the next look decides.
+    """
     used = {"next_boot": None, "next_boot_why": None, "asked_off_at": None, "failure": None, "unknown_since": None}
-    if seen is None:
-        return {**used, "state": State.STARTING}
-    return {**used, **followed(machine, seen, clock.now()), "asked_off_at": None}
+
+    def changes(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
+        if seen is None or seen.state in ("shut_off", "crashed"):
+            noted = machine.run if machine.run is not None and not _same(machine.run, before.run) else run
+            return {**used, "state": State.STARTING, "run": noted}
+        return {**used, **followed(machine, seen, clock.now()), "asked_off_at": None}
+
+    return changes
+
+
+def _ran(seen: Seen, since: float | None) -> bool:
+    """Whether a run has begun since then, and is over: its firmware has said something. An installer that somebody
+    before us has started, and that came to its end while no portal was there, is not started again."""
+    try:
+        status = Path(seen.inactive.boot_log or "").stat()
+    except OSError:
+        return False
+    return since is not None and status.st_size > 0 and status.st_mtime >= since
+
+
+def _same(run: Run, other: Run | None) -> bool:
+    return other is not None and run.since == other.since

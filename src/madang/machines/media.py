@@ -64,6 +64,14 @@ class Media:
         """Raises Forbidden, NotFound, Conflict (iso_in_use, iso_kept)."""
         if not visitor.may("machines.manage"):
             raise Forbidden("Only operators delete ISO files.", hint="Ask an operator.")
+        await self._refuse_used(path)
+        await self._machines.catalogue.remove(path, lambda: self._refuse_used(path))
+        await self._machines.audit.record(
+            "iso.delete", person=visitor.person, object=Path(path).name, address=visitor.address, outcome="done"
+        )
+        await self._machines.tell_isos()
+
+    async def _refuse_used(self, path: str) -> None:
         if using := (await self._users()).get(path):
             raise Conflict(
                 f"It is in {len(using)} machines: {', '.join(machine.name for machine in using[:5])}.",
@@ -71,22 +79,24 @@ class Media:
                 title="This ISO is in use",
                 hint="Have it ejected there first.",
             )
-        await self._machines.catalogue.remove(path)
-        await self._machines.audit.record(
-            "iso.delete", person=visitor.person, object=Path(path).name, address=visitor.address, outcome="done"
-        )
-        await self._machines.tell_isos()
 
     async def changed(self) -> None:
         """There is a new entry: every page hears of it."""
         await self._machines.tell_isos()
 
     async def _users(self) -> dict[str, list[Machine]]:
-        """By path, the machines in whose drives it is, now or at the next start."""
+        """By path, the machines in whose drives it is, now or at the next start, or is being put."""
+        # Operations first: what one that ends meanwhile has inserted is in the record then.
+        coming = [
+            (one.machine_id, one.given.get("path"))
+            for one in await self._machines.journal.open()
+            if one.kind == "insert"
+        ]
         users: dict[str, list[Machine]] = {}
         for machine in await self._machines.store.all():
             drives: tuple[Medium, ...] = (*machine.media, *(machine.run.media if machine.run else ()))
-            for path in {medium.path for medium in drives if medium.path}:
+            inserted = {str(path) for machine_id, path in coming if machine_id == machine.id}
+            for path in inserted | {medium.path for medium in drives if medium.path}:
                 users.setdefault(path, []).append(machine)
         return users
 

@@ -68,6 +68,8 @@ class Run(msgspec.Struct, frozen=True):
     memory_bytes: int
     boot_device: BootDevice | None = None
     agent: bool = False
+    write_failed: bool = False  # it is paused since something could not be written to its disk
+    network: str | None = None  # None: it began before this was noted
     ends_at_restart: bool = False
 
     @property

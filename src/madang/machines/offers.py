@@ -1,4 +1,4 @@
-"""What the form for a new machine needs to know: hosts, room, limits, quotas."""
+"""What the form for a new machine needs to know: hosts, room, limits, quotas; and the hosts for who operates them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from madang.identity.model import Visitor
 from madang.kernel.clock import iso_or_none
+from madang.kernel.errors import Forbidden, SiteError, Unavailable
 from madang.kernel.ground import Missing
 from madang.machines.boot import Boot, BootPreset
 from madang.machines.fleet import pool_of
@@ -17,6 +18,8 @@ from madang.machines.settings import BOOT_ORDERS
 from madang.machines.views import (
     AllowanceView,
     BootPresetView,
+    CapacityView,
+    HostStateView,
     HostView,
     OptionsView,
     PoolView,
@@ -25,6 +28,7 @@ from madang.machines.views import (
 )
 
 READY_SECONDS = 5.0
+LOOK_SECONDS = 5.0
 
 
 class Offers:
@@ -35,9 +39,7 @@ class Offers:
 
     async def options(self, visitor: Visitor) -> OptionsView:
         limits = self._machines.settings
-        # Where our own libvirt has to be started first, that takes a second or two: no reason to call it lost.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._machines.fleet.ready(), READY_SECONDS)
+        await self._ready()
         counts = await self._machines.store.per_host()
         hosts = self._machines.fleet.hosts.values()
         return OptionsView(
@@ -55,6 +57,11 @@ class Offers:
             missing=[f"{one.what}: {one.command}" for one in self._missing()],
         )
 
+    async def _ready(self) -> None:
+        """Where our own libvirt has to be started first, that takes a second or two: no reason to call it lost."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._machines.fleet.ready(), READY_SECONDS)
+
     async def _host(self, host: Host, machines: int) -> HostView:
         pool = await pool_of(host)
         shown = PoolView(pool.path, pool.total_bytes, pool.free_bytes) if pool else None
@@ -65,6 +72,40 @@ class Offers:
             self._machines.fleet.problem_of(host),
             shown,
             machines,
+        )
+
+    async def hosts(self, visitor: Visitor) -> list[HostStateView]:
+        """Each host and how it is. Raises Forbidden."""
+        if not visitor.may("machines.see_all"):
+            raise Forbidden("Only operators see the hosts.", hint="Ask an operator.")
+        await self._ready()
+        counts = await self._machines.store.per_host()
+        hosts = self._machines.fleet.hosts.values()
+        return list(await asyncio.gather(*(self._state(host, counts.get(host.name, 0)) for host in hosts)))
+
+    async def _state(self, host: Host, machines: int) -> HostStateView:
+        shown = await self._host(host, machines)
+        capacity, failure = None, None
+        try:
+            # One that hangs is shown all the same, as far as it is known.
+            async with asyncio.timeout(LOOK_SECONDS):
+                found = await host.capacity()
+                capacity = CapacityView(found.cpus, found.memory_bytes, found.free_bytes, found.running)
+                await host.require_storage()
+        except SiteError as error:
+            failure = error.failure()
+        except (TimeoutError, Unavailable):
+            pass  # `problem` says so in a moment
+        return HostStateView(
+            name=host.name,
+            uri=host.shown_uri,
+            connected=shown.connected,
+            down_since=shown.down_since,
+            problem=shown.problem,
+            storage_problem=failure,
+            pool=shown.pool,
+            capacity=capacity,
+            machines=machines,
         )
 
     async def _quota(self, visitor: Visitor) -> QuotaView:

@@ -24,12 +24,16 @@ from madang.machines.hosts.host import Host
 from madang.machines.hosts.shapes import Seen
 from madang.machines.journal import Journal
 from madang.machines.model import Machine, Operation, OperationState, State
+from madang.machines.rules import kept
 from madang.machines.store import MachineStore, Stale
 
 log = logger("machines")
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 POLL_SECONDS = 0.1
+TELL_AFTER_SECONDS = 0.2  # of what is over by then, nobody wants to know how far it is
 TELL_SECONDS = 0.5  # between two notes of progress
+UNREACHABLE = "host_unreachable"
+IDLE_BEATS = 10  # so many go by until a process that is alone, and has nothing to do, looks again
 Changes = Callable[[Machine, Seen | None], Mapping[str, Any]]
 
 
@@ -84,6 +88,8 @@ class Room(msgspec.Struct, frozen=True):
     failed: Callable[[Failure], Changes] | None = None  # what the machine's record keeps of a failure
     # Takes away what somebody who is gone had begun, when it is cancelled. False: there is no way back any more.
     undo: Callable[[Work], Awaitable[bool]] | None = None
+    alters: frozenset[str] = frozenset()  # what of the record may differ from reality when it fails in the middle
+    dropped: Callable[[Operation], Awaitable[None]] | None = None  # one was cancelled before it was begun
 
 
 INTERRUPTED = Failure(
@@ -132,6 +138,7 @@ class Operations:
         self._interruptible: set[str] = set()  # whose room is at work, or would be told too early or too late
         self._beats: dict[str, tuple[int, float]] = {}
         self._stopped = False
+        self._may_rest = 0
 
     async def stop(self) -> None:
         """Leave what is at work to whoever comes next."""
@@ -173,6 +180,19 @@ class Operations:
             await self.tell(operation, None)
         return operation
 
+    async def follow(self, operation: Operation, machine: Machine, values: Mapping[str, Any]) -> Machine:
+        """Store what was seen of a machine together with the operation that this makes necessary, and begin with that.
+        Raises Stale."""
+        operation, changed = await self._journal.follow(operation, self._holder, machine, values)
+        self.begin(operation)
+        return changed
+
+    def alters(self, operation: Operation) -> frozenset[str]:
+        """What of the machine's record it may have made untrue, as nobody knows how far it came."""
+        room = self.rooms.get(operation.kind)
+        lost = operation.failure is not None and operation.failure.code == UNREACHABLE
+        return room.alters if room is not None and lost else frozenset()
+
     async def wait(self, operation: Operation, seconds: float) -> Operation:
         """It as it is once it is over, or after so long. One that waits for others is not waited for.
 
@@ -191,6 +211,7 @@ class Operations:
 
     def begin(self, operation: Operation, *, again: bool = False) -> None:
         """Work on one that is held by this process."""
+        self._may_rest = 0
         if self._stopped:
             return
         task = asyncio.create_task(self._run(operation, again=again), name=f"operation {operation.kind}")
@@ -199,9 +220,14 @@ class Operations:
 
     async def cancel(self, machine_id: str, operation_id: str) -> Operation | None:
         """One that waits is over then; one at work ends soon, where its kind can. None: there is none."""
+        before = await self._journal.get(machine_id, operation_id)
         operation = await self._journal.ask_to_cancel(machine_id, operation_id)
         if operation is not None:
             self._cancel_here(operation)
+            room = self.rooms.get(operation.kind)
+            ended = before is not None and not before.over and operation.state is OperationState.CANCELLED
+            if ended and room is not None and room.dropped is not None:
+                await room.dropped(operation)
             await self.tell(operation, None)
         return operation
 
@@ -218,9 +244,14 @@ class Operations:
 
     async def cycle(self) -> str:
         """Keep what is ours, cancel what is to be cancelled, take over what nobody holds."""
+        if self._alone() and self._may_rest:
+            self._may_rest -= 1
+            return ""
         now, standing = time.monotonic(), {}
         running: set[str] = set()
-        for operation in await self._journal.open():
+        there = await self._journal.open()
+        self._may_rest = 0 if there or self._tasks else IDLE_BEATS
+        for operation in there:
             if operation.id in self._tasks:
                 running.add(operation.machine_id)
                 self._cancel_here(operation)
@@ -272,6 +303,7 @@ class Operations:
         await self.tell(operation, machine)
         if operation.id in self._cancelled and await self._undone(operation, machine, again=again):
             return await self._over(operation, OperationState.CANCELLED)
+        work: Work | None = None
         try:
             work = Work(operation, machine, self.host_of(machine), again=again)
             outcome = await self._with_progress(room, work)
@@ -282,12 +314,12 @@ class Operations:
             return await self._over(operation, OperationState.CANCELLED)
         except MadangError as error:
             log.info("operation failed", kind=operation.kind, machine=machine.id, code=error.code)
-            ended = await self._over(operation, OperationState.FAILED, failure=error.failure())
+            ended = await self._failed(operation, work, error.failure())
             return Ended(ended.operation, error)
         except Exception:
             metrics.bugs.labels("machines").inc()
             log.exception("operation failed", kind=operation.kind, machine=machine.id)
-            return await self._over(operation, OperationState.FAILED, failure=BROKEN)
+            return await self._failed(operation, work, BROKEN)
         if outcome.gone:
             await self._store.remove(machine.id)
             await self.gone(machine)
@@ -314,7 +346,7 @@ class Operations:
             try:
                 return await room.run(work)
             except Unavailable as error:
-                if error.code != "host_unreachable" or not room.repeatable or not await self._back(work.host):
+                if error.code != UNREACHABLE or not room.repeatable or not await self._back(work.host):
                     raise
             work.again = True
             return await room.run(work)
@@ -331,6 +363,7 @@ class Operations:
         return host.connected
 
     async def _tell_progress(self, work: Work) -> None:
+        await asyncio.sleep(TELL_AFTER_SECONDS)
         while True:
             await work.changed.wait()
             work.changed.clear()
@@ -352,6 +385,12 @@ class Operations:
         with contextlib.suppress(Stale, MadangError):
             await self._journal.note(operation, holder=None)
 
+    async def _failed(self, operation: Operation, work: Work | None, failure: Failure) -> Ended:
+        """What it did before it failed stays, and is nobody else's doing."""
+        alters = self.rooms[operation.kind].alters
+        seen = await self._look(work) if work is not None and alters and failure.code != UNREACHABLE else None
+        return await self._over(operation, OperationState.FAILED, seen=seen, failure=failure)
+
     async def _over(
         self,
         operation: Operation,
@@ -370,13 +409,20 @@ class Operations:
         return Ended(over)
 
     def _after_failure(self, operation: Operation, failure: Failure | None) -> Changes:
-        """A machine that could not be made says why."""
+        """A machine that could not be made says why; one whose host was lost is not known any more."""
+        if operation.kind == "create":
+            return lambda _machine, _seen: {"state": State.FAILED, "failure": failure or CANCELLED}
         room = self.rooms.get(operation.kind)
-        if room is not None and room.failed is not None and failure is not None:
-            return room.failed(failure)
-        if operation.kind != "create":
-            return no_changes
-        return lambda _machine, _seen: {"state": State.FAILED, "failure": failure or CANCELLED}
+        said = (
+            room.failed(failure) if room is not None and room.failed is not None and failure is not None else no_changes
+        )
+        if failure is not None and failure.code == UNREACHABLE:
+            return lambda machine, seen: {"unknown_since": machine.unknown_since or clock.now(), **said(machine, seen)}
+        alters = room.alters if room is not None else frozenset()
+        return lambda machine, seen: {
+            **(kept(machine, seen, alters) if seen is not None else {}),
+            **said(machine, seen),
+        }
 
 
 def _no_host(_machine: Machine) -> Host:

@@ -31,7 +31,7 @@ class OwnLibvirt:
         self._pool_folder = pool_folder
         # As root the state folder is closed to every account, so what this one keeps is among its disks.
         home = pool_folder / ".libvirt" if as_root() else state_folder / "libvirt"
-        self._daemon = Daemon(home, _runtime(state_folder), self.account)
+        self._daemon = Daemon(home, runtime_folder(state_folder), self.account)
 
     @property
     def uri(self) -> str:
@@ -49,8 +49,14 @@ class OwnLibvirt:
         self.problem = ""
 
     async def _settle_account(self) -> None:
-        if self.account is None or not self._makes_account or await asyncio.to_thread(_exists, self.account):
+        if self.account is None or await asyncio.to_thread(_exists, self.account):
             return
+        if not self._makes_account:
+            raise SiteError(
+                f"There is no Unix account {self.account} on this machine.",
+                code="libvirt_failed",
+                hint="Make it, or choose another one in machines.account.",
+            )
         command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", self.account]
         try:
             await commands.run(command, timeout=USERADD_SECONDS)
@@ -76,7 +82,7 @@ def _exists(account: str) -> bool:
     return True
 
 
-def _runtime(state_folder: Path) -> Path:
+def runtime_folder(state_folder: Path) -> Path:
     """A short folder for sockets, another one for each site on this machine."""
     name = "m" + hashlib.sha256(os.fsencode(state_folder)).hexdigest()[:6]
     own = Path("/run") if as_root() else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))

@@ -18,7 +18,7 @@ import msgspec
 
 from madang.kernel.errors import Conflict, MadangError, NotFound
 from madang.machines.backup_work import Backing, refuse_beyond, taken
-from madang.machines.disks import Disk, DiskStore
+from madang.machines.disk_store import Disk, DiskStore
 from madang.machines.fleet import Fleet
 from madang.machines.hosts.shapes import BackupFile, DiskInfo, Seen
 from madang.machines.model import Machine

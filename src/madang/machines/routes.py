@@ -28,7 +28,7 @@ from madang.machines.shapes import (
     Resize,
     problems,
 )
-from madang.machines.views import DiskView, MachineView, OperationView, OptionsView
+from madang.machines.views import DiskView, HostStateView, MachineView, OperationView, OptionsView
 
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", description="`etag` of the machine as it was when this was decided.")
@@ -104,6 +104,15 @@ def _lists(machines: Machines, offers: Offers, answers: Answers) -> Sequence[Any
     async def options(visitor: Visitor) -> OptionsView:
         return await offers.options(visitor)
 
+    @get(
+        "/vms/hosts",
+        operation_id="listMachineHosts",
+        summary="The hosts of machines, whether they answer and what room they have (operators)",
+        responses=problems(401, 403),
+    )
+    async def list_hosts(visitor: Visitor) -> list[HostStateView]:
+        return await offers.hosts(visitor)
+
     @post(
         "/vms",
         operation_id="createMachine",
@@ -126,7 +135,7 @@ def _lists(machines: Machines, offers: Offers, answers: Answers) -> Sequence[Any
         )
         return await answers.of(await machines.create(visitor, wish), 201)
 
-    return list_machines, options, create
+    return list_machines, options, list_hosts, create
 
 
 def _one(machines: Machines, answers: Answers) -> Sequence[Any]:

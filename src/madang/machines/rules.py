@@ -8,6 +8,7 @@ itself off instead, the same holds for the start that somebody asks for.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -29,12 +30,14 @@ GONE = Failure(
 
 class Sight(msgspec.Struct, frozen=True):
     """What can be seen of a machine now. `seen` None: its host does not know it. `busy`: an operation is at work on it,
-    so that what the next start takes may be half changed."""
+    so that what the next start takes may be half changed. `unsure`: what operations of ours may have changed that have
+    failed because the host was lost."""
 
     connected: bool
     down_since: float | None = None
     seen: Seen | None = None
     busy: bool = False
+    unsure: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()  # files of its media that are gone
     disk_used: int | None = None
 
@@ -66,7 +69,7 @@ def decide(machine: Machine, sight: Sight, now: float, shut_down_seconds: float)
         return _gone(machine, sight)
     stays = machine.asked_off_at is not None and now - machine.asked_off_at > shut_down_seconds
     asked = msgspec.structs.replace(machine, asked_off_at=None) if stays else machine
-    changes = followed(asked, sight.seen, now) | ({} if sight.busy else kept(machine, sight.seen))
+    changes = followed(asked, sight.seen, now) | ({} if sight.busy else kept(machine, sight.seen, sight.unsure))
     if stays:
         changes["asked_off_at"] = None
     if machine.state is State.FAILED and machine.failure is not None and machine.failure.code == GONE.code:
@@ -74,7 +77,7 @@ def decide(machine: Machine, sight: Sight, now: float, shut_down_seconds: float)
     if machine.unknown_since is not None:
         changes["unknown_since"] = None
     changes |= _around(machine, sight)
-    ended = changes.get("run", machine.run) is None and _ended_itself(machine, sight.seen)
+    ended = changes.get("run", machine.run) is None and _ended_itself(asked, sight.seen)
     again = ended and sight.seen.ended_by != "shutdown"
     if ended and sight.busy:
         changes = {name: value for name, value in changes.items() if name not in ("run", "state", "asked_off_at")}
@@ -140,8 +143,10 @@ def _run(machine: Machine, seen: Seen, now: float) -> Run:
         media=media_of(seen, live=True),
         cpus=live.cpus,
         memory_bytes=live.memory_bytes,
+        network=live.network,
         boot_device=seen.boot_device or (before.boot_device if same and before is not None else None),
         agent=seen.agent,
+        write_failed=(seen.state, seen.reason) == ("paused", "ioerror"),
         ends_at_restart=seen.own and live.on_reboot == "destroy",
     )
 
@@ -155,22 +160,25 @@ def media_of(seen: Seen, *, live: bool) -> tuple[Medium, ...]:
     return tuple(Medium(drive.target, drive.path) for drive in definition.cdroms)
 
 
-def kept(machine: Machine, seen: Seen) -> dict[str, Any]:
-    """What the record takes from the kept definition, where somebody changed it past us: we follow, and say so."""
+def kept(machine: Machine, seen: Seen, ours: Collection[str] = ()) -> dict[str, Any]:
+    """What the record takes from the kept definition, where somebody changed it past us: we follow, and say so; not of
+    what is `ours`, which we may have changed ourselves."""
     inactive = seen.inactive
     real: dict[str, Any] = {
         "boot_order": inactive.boot_order,
         "media": media_of(seen, live=False),
         "cpus": inactive.cpus,
         "memory_bytes": inactive.memory_bytes,
+        "network": inactive.network,
     }
     if inactive.disks and inactive.disks[0].path:
         real["disk_path"] = inactive.disks[0].path
     differing = {name: value for name, value in real.items() if getattr(machine, name) != value}
     if not differing:
         return {}
-    said = tuple(dict.fromkeys((*machine.outside, *differing)))
-    dismissed = tuple(code for code in machine.dismissed if code != "changed_outside")
+    theirs = [name for name in differing if name not in ours]
+    said = tuple(dict.fromkeys((*machine.outside, *theirs)))
+    dismissed = tuple(code for code in machine.dismissed if code != "changed_outside" or not theirs)
     return differing | {"outside": said, "dismissed": dismissed, "edition": machine.edition + 1}
 
 
@@ -223,10 +231,23 @@ def plan_start(machine: Machine) -> StartPlan:
     return StartPlan(machine.next_boot, "destroy" if guarded else "restart")
 
 
+def begun(machine: Machine, plan: StartPlan) -> Run:
+    """The run of a start by this plan, as far as that is known before it was seen."""
+    return Run(
+        since=None,
+        boot_order=plan.first or machine.boot_order,
+        kept=machine.boot_order,
+        media=machine.media,
+        cpus=machine.cpus,
+        memory_bytes=machine.memory_bytes,
+        ends_at_restart=plan.on_reboot == "destroy",
+    )
+
+
 class Change(msgspec.Struct, frozen=True):
     """Something that the next start takes and the run does not have."""
 
-    what: Literal["boot_order", "cpus", "memory_bytes"]
+    what: Literal["boot_order", "cpus", "memory_bytes", "network"]
     now: str | int | None
     then: str | int | None
 
@@ -242,4 +263,6 @@ def pending(machine: Machine) -> tuple[Change, ...]:
         found.append(Change("cpus", run.cpus, machine.cpus))
     if machine.memory_bytes != run.memory_bytes:
         found.append(Change("memory_bytes", run.memory_bytes, machine.memory_bytes))
+    if run.network is not None and machine.network != run.network:
+        found.append(Change("network", run.network, machine.network))
     return tuple(found)

@@ -29,6 +29,8 @@ from madang.machines.views import MachineView, OperationView
 
 NAME_LONGEST = 80
 LEAST_MEMORY, LEAST_DISK = 16 * 1024**2, 1024**2
+# Operations by which the further disks of a person become other ones.
+DISK_KINDS = frozenset({"add_disk", "attach_disk", "detach_disk", "move_disk", "grow_disk", "restore"})
 NO_MACHINE = "There is no such machine of yours."
 
 
@@ -200,14 +202,9 @@ class Machines:
         name = checked_text("name", wish.name, NAME_LONGEST)
         cpus = within("cpus", wish.cpus, limits.cpus, 1, limits.cpus_most)
         memory = within("memory_bytes", wish.memory_bytes, limits.memory_bytes, LEAST_MEMORY, limits.memory_bytes_most)
-        network = wish.network or limits.networks[0]
-        if network not in limits.networks:
-            raise InvalidInput(
-                f"There is no network {network!r}.", hint=f"There are: {', '.join(limits.networks)}.",
-                fields=[{"field": "network", "message": "is unknown"}],
-            )  # fmt: skip
+        network = checked_network(wish.network or limits.networks[0], limits.networks)
         paths = [iso and (await self.catalogue.usable(iso)).path for iso in wish.isos]
-        host = await self.fleet.place(wish.host, disk_bytes)
+        host = await self.fleet.place(wish.host, disk_bytes, memory)
         machine_id = str(uuid.uuid4())
         machine = Machine(
             id=machine_id,
@@ -263,9 +260,9 @@ class Machines:
     def quota(self) -> Quota:
         return quota_of(self.settings)
 
-    async def refuse_more_disk(self, machine: Machine, more_bytes: int) -> None:
-        """Raise LimitReached when its owner may not have so much more of disks."""
-        refuse_more(await self.store.used(machine.person_id), Quota(disk_bytes=more_bytes), self.quota())
+    async def refuse_more(self, person_id: str, more: Quota) -> None:
+        """Raise LimitReached when a person may not have so much more."""
+        refuse_more(await self.store.used(person_id), more, self.quota())
 
     async def delete(self, visitor: Visitor, machine_id: str, name: str, disks: str) -> Machine | None:
         """Remove it; None once it is gone. `name` has to be its name, `disks` says whether they are kept or removed.
@@ -358,9 +355,14 @@ class Machines:
             plan_start(machine)
         return await self.act(visitor, machine, action)
 
-    async def start_again(self, machine: Machine) -> None:
-        """On behalf of nobody: its guest asked for a restart that ended its run."""
-        await self.operations.add(self.operations.draft(machine, "start", ""))
+    async def start_again(self, machine: Machine, seen: Mapping[str, Any]) -> Machine:
+        """On behalf of nobody: its guest asked for a restart that ended its run. Raises Stale.
+
+        That it ended is stored together with the start: a portal that is killed in between would leave it off.
+        """
+        changed = await self.operations.follow(self.operations.draft(machine, "start", ""), machine, seen)
+        await self.tell(changed)
+        return changed
 
     async def _record(self, visitor: Visitor, action: str, machine: Machine, detail: str = "") -> None:
         foreign = f"of {machine.person_name}" if machine.person_id != visitor.person.id else ""
@@ -409,6 +411,8 @@ class Machines:
                 f"machine.{operation.kind}", person=None, object=operation.machine_id,
                 outcome="failed", detail=f"{operation.failure.code}: {operation.failure.detail}",
             )  # fmt: skip
+        if operation.over and operation.kind in DISK_KINDS:
+            await self.tell_disks(operation.person_id)
         if machine is None and operation.state is not OperationState.RUNNING:
             machine = await self.store.get(operation.machine_id)
         if machine is not None:
@@ -417,6 +421,11 @@ class Machines:
     async def tell_gone(self, machine: Machine) -> None:
         for person in (machine.person_id, *(share.person_id for share in machine.shares)):
             await self._ground.events.publish("machines.machine.gone", {"id": machine.id}, person=person)
+        await self.tell_disks(machine.person_id)  # those in it are in no machine now
+
+    async def tell_disks(self, person_id: str) -> None:
+        """The further disks of a person are other ones, or elsewhere."""
+        await self._ground.events.publish("machines.disks", {}, person=person_id)
 
     async def tell_isos(self) -> None:
         """The catalogue is another one."""
@@ -447,6 +456,17 @@ def within(field: str, value: int | None, default: int, least: int, most: int) -
         message = f"must be from {least} to {most}"
         raise InvalidInput(f"{field} {message}.", fields=[{"field": field, "message": message}])
     return value
+
+
+def checked_network(network: str, offered: Sequence[str]) -> str:
+    """Raises InvalidInput for one that the site does not offer."""
+    if network not in offered:
+        raise InvalidInput(
+            f"There is no network {network!r}.",
+            hint=f"There are: {', '.join(offered)}.",
+            fields=[{"field": "network", "message": "is unknown"}],
+        )
+    return network
 
 
 def checked_notes(notes: str) -> str:

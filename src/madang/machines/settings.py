@@ -29,8 +29,9 @@ class MachinesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}=\S+$")], ...],
         msgspec.Meta(
             description="The hosts of machines, each `NAME=URI` as libvirt takes it, as in "
-            "`node1=qemu+ssh://root@node1/system`. Empty: this machine, by its libvirt, or where that does not run by "
-            "one that the portal starts."
+            "`node1=qemu+ssh://root@node1/system`. All have the folders of disks, ISO files and backups at "
+            "the same path. Empty: this machine, by its libvirt, or where that does not run by one that the portal "
+            "starts."
         ),
     ] = ()
     account: Annotated[

@@ -3,6 +3,7 @@
     GET    /api/vms                                MachineView[]   ?all=true: of all people (operators)
     POST   /api/vms                                NewMachine -> MachineView (201)
     GET    /api/vms/options                        OptionsView
+    GET    /api/vms/hosts                          HostStateView[] (operators)
     GET    /api/vms/{uuid}                         MachineView, ETag (also in it as `etag`)
     PATCH  /api/vms/{uuid}                         Description -> MachineView (If-Match heeded)
     DELETE /api/vms/{uuid}?name=...&disks=remove   204, or 202 with its MachineView while it is at work; disks=keep
@@ -13,6 +14,8 @@
     POST   /api/vms/{uuid}/boot-order/discard      -> MachineView: what it runs with is kept
     POST   /api/vms/{uuid}/boot-order/once         Once -> MachineView: for the next start alone
     DELETE /api/vms/{uuid}/boot-order/once         -> MachineView
+    PATCH  /api/vms/{uuid}/hardware                NewHardware -> MachineView (If-Match heeded)
+    POST   /api/vms/{uuid}/hardware/discard        -> MachineView: what it runs with is kept
     GET    /api/vms/{uuid}/media                   MediumView[]
     POST   /api/vms/{uuid}/media/attach            Attach -> MachineView
     POST   /api/vms/{uuid}/media/detach            Detach -> MachineView
@@ -33,10 +36,12 @@
     DELETE /api/vms/boot-presets/{id}              204
     GET    /api/vms/disks                          FurtherDiskView[]: one's own, in machines or not
     DELETE /api/vms/disks/{id}?name=...            204, one that is in no machine
+    POST   /api/vms/disks/{id}/resize              Resize -> FurtherDiskView
     GET    /api/vms/{uuid}/disks                   FurtherDiskView[]
     POST   /api/vms/{uuid}/disks                   NewDisk -> MachineView
     POST   /api/vms/{uuid}/disks/attach            AttachedDisk -> MachineView
-    POST   /api/vms/{uuid}/disks/detach            AttachedDisk -> MachineView; move: detach, then attach elsewhere
+    POST   /api/vms/{uuid}/disks/detach            AttachedDisk -> MachineView
+    POST   /api/vms/{uuid}/disks/move              MovedDisk -> MachineView of the other machine, once it is detached
     POST   /api/vms/{uuid}/shares                  NewShare -> MachineView
     DELETE /api/vms/{uuid}/shares/{person_id}      -> MachineView
     GET    /api/vms/{uuid}/snapshots               SnapshotView[], oldest first
@@ -69,7 +74,8 @@
     WebSocket /machines/serial/{uuid}              the serial port's bytes
 
 A change answers 200 when it is done, 202 when it is still at work: `operation` in the answer is the one at work.
-Events: machines.machine {machine}, machines.machine.gone {id}, machines.operation {operation}, machines.isos {}.
+Events: machines.machine {machine}, machines.machine.gone {id}, machines.operation {operation}, machines.isos {},
+machines.disks {} (one's own).
 """
 
 from __future__ import annotations
@@ -147,6 +153,17 @@ class NewBootOrder(msgspec.Struct, forbid_unknown_fields=True):
     apply: Literal["next_start", "now"] = "next_start"
 
 
+class NewHardware(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is. `apply`: at the next start, or now, which restarts a machine that runs."""
+
+    cpus: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
+    memory_bytes: Bytes | None = None
+    network: Annotated[str, msgspec.Meta(max_length=80, description="One of `networks` (GET /api/vms/options).")] | (
+        None
+    ) = None
+    apply: Literal["next_start", "now"] = "next_start"
+
+
 class Once(msgspec.Struct, forbid_unknown_fields=True):
     """The order that the next start alone takes: `cdrom` boots the CD once."""
 
@@ -212,6 +229,11 @@ class NewDisk(msgspec.Struct, forbid_unknown_fields=True):
 
 class AttachedDisk(msgspec.Struct, forbid_unknown_fields=True):
     disk: Annotated[str, msgspec.Meta(max_length=20, description="Id of a further disk.")]
+
+
+class MovedDisk(msgspec.Struct, forbid_unknown_fields=True):
+    disk: Annotated[str, msgspec.Meta(max_length=20, description="Id of a further disk.")]
+    to: Annotated[str, msgspec.Meta(max_length=36, description="Id (UUID) of the machine that gets it.")]
 
 
 class NewSnapshot(msgspec.Struct, forbid_unknown_fields=True):

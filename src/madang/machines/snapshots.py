@@ -21,6 +21,9 @@ from madang.machines.operations import ID_ALPHABET, Outcome, Room, Work
 from madang.machines.rules import followed, kept
 from madang.machines.service import NAME_LONGEST, Machines
 
+# What a snapshot brings back of the record.
+DEFINED = frozenset({"boot_order", "media", "cpus", "memory_bytes", "network"})
+
 
 class Known(msgspec.Struct, frozen=True):
     """What is kept with a snapshot of our own."""
@@ -45,7 +48,9 @@ def known_of(snapshot: Snapshot) -> Known:
 def rooms() -> dict[str, Room]:
     return {
         "snapshot": Room(_take),
-        "revert": Room(_revert, edits=True),
+        "revert": Room(
+            _revert, edits=True, alters=frozenset({"boot_order", "media", "cpus", "memory_bytes", "network"})
+        ),
         "drop_snapshot": Room(_drop),
     }
 
@@ -69,8 +74,10 @@ async def take_snapshot(work: Work, machine: Machine, name: str, title: str) -> 
 async def _revert(work: Work) -> Outcome:
     name, machine = str(work.given["name"]), work.machine
     found = next((one for one in await work.host.snapshots(machine.id) if one.name == name), None)
+    if found is not None and found.disks is not None:
+        _refuse_other_disks(found.disks, await work.host.look(machine.id))
     await work.host.snapshot_revert(machine.id, name)
-    size = (await work.host.disk(machine.disk_path)).virtual_bytes
+    size = (await work.host.disk(machine.disk_path, machine.id)).virtual_bytes
     known = known_of(found) if found is not None else Known()
 
     def changes(now: Machine, seen: Seen | None) -> Mapping[str, Any]:
@@ -81,6 +88,20 @@ async def _revert(work: Work) -> Outcome:
         return then | {"installed_at": known.installed_at, "disk_bytes": size, "grew_at": None, "asked_off_at": None}
 
     return Outcome(changes, {"name": name})
+
+
+def _refuse_other_disks(then: Sequence[str], seen: Seen) -> None:
+    """A revert brings the definition of then back: with disks that are elsewhere by now, and without those added since.
+    Raises Conflict (disks_differ)."""
+    now = {drive.path for drive in seen.inactive.disks if drive.path}
+    if gone := [path for path in then if path not in now]:
+        raise _differs(f"It had {len(gone)} more disks then: {', '.join(gone)}.", "Attach what it had then again.")
+    if added := sorted(now.difference(then)):
+        raise _differs(f"It has got {len(added)} disks since: {', '.join(added)}.", "Detach what came since first.")
+
+
+def _differs(detail: str, hint: str) -> Conflict:
+    return Conflict(detail, code="disks_differ", title="It had other disks then", hint=hint)
 
 
 async def _drop(work: Work) -> Outcome:
@@ -105,7 +126,7 @@ class Snapshots:
         return await self._machines.act(visitor, machine, "snapshot", given)
 
     async def revert(self, visitor: Visitor, machine_id: str, name: str) -> tuple[Machine, bool]:
-        """Raises NotFound (no_such_snapshot), Conflict (protected, is_template)."""
+        """Raises NotFound (no_such_snapshot), Conflict (protected, is_template, disks_differ)."""
         machine = await self._machines.managed(visitor, machine_id)
         if machine.protected:
             raise Conflict("It is protected.", code="protected", hint="Take its protection off first.")

@@ -9,13 +9,14 @@ import msgspec
 from madang.machines.hosts.shapes import BootOrder
 from madang.machines.model import CD_FIRST, Installation, Machine, State
 
-# What is not off by dismissing it, because a start would fail.
-STAY = frozenset({"no_medium", "medium_missing"})
+# What is not off by dismissing it, because a start would fail, or it does not go on.
+STAY = frozenset({"no_medium", "medium_missing", "write_failed"})
 
 
 class Suggestion(msgspec.Struct, frozen=True):
     """`code` says what is offered; the rest is what that needs.
 
+    write_failed     it is paused, as there was no room for what it wrote, or its disk failed
     insert_iso       nothing is installed and no ISO is in a drive
     no_medium        its order is the CD alone (`boot_order`), and no ISO is in a drive
     cd_falls_through its order takes the CD first, and no ISO is in a drive
@@ -45,6 +46,8 @@ def suggestions(machine: Machine) -> tuple[Suggestion, ...]:
 
 
 def _all(machine: Machine) -> Iterator[Suggestion]:
+    if machine.run is not None and machine.run.write_failed:
+        yield Suggestion("write_failed")
     yield from _media(machine)
     yield from _installation(machine)
     if machine.grew_at is not None:

@@ -22,7 +22,8 @@ class MediumView(msgspec.Struct):
 
 
 class PendingView(msgspec.Struct):
-    """What the next start takes and the run does not have: `what` is boot_order, cpus or memory_bytes."""
+    """What the next start takes and the run does not have: `what` is boot_order, cpus,
+    memory_bytes or network."""
 
     what: str
     from_: str | int | None = msgspec.field(name="from")
@@ -199,6 +200,30 @@ class HostView(msgspec.Struct):
     machines: int
 
 
+class CapacityView(msgspec.Struct):
+    """What a host has; `memory_free` is what its running machines (ours or not) may not take either."""
+
+    cpus: int
+    memory_bytes: int
+    memory_free: int
+    running: int
+
+
+class HostStateView(msgspec.Struct):
+    """A host as operators see it: `uri` without keys and options; `storage_problem`, why it can take no new machine;
+    `capacity` None while it does not answer; `machines` are ours."""
+
+    name: str
+    uri: str
+    connected: bool
+    down_since: str | None
+    problem: str
+    storage_problem: Failure | None
+    pool: PoolView | None
+    capacity: CapacityView | None
+    machines: int
+
+
 class AllowanceView(msgspec.Struct):
     """What a person may have and has; None: no limit."""
 
@@ -322,6 +347,7 @@ class FurtherDiskView(msgspec.Struct):
     id: str
     name: str
     size: int
+    used: int | None  # what it takes in the pool; None: not known
     host: str
     path: str
     machine_id: str | None

@@ -44,6 +44,16 @@ async def test_what_cannot_be_is_not_made(
     assert await host.snapshot() == {}
 
 
+async def test_some_are_seen_as_all_are(host: Host, libvirtd: PrivateLibvirt) -> None:
+    off, runs = await make(host, libvirtd), await make(host, libvirtd)
+    await host.start_machine(runs.uuid)
+    seen = await host.snapshot()
+    assert set(seen) == {off.uuid, runs.uuid}
+    for each in seen:
+        assert await host.snapshot([each, str(uuid.uuid4())]) == {each: seen[each]}
+    assert await host.snapshot([]) == {}
+
+
 async def test_order_at_any_time(host: Host, libvirtd: PrivateLibvirt) -> None:
     wish = await make(host, libvirtd)
     for order in ORDERS:

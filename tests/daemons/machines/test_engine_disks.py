@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from madang.kernel.errors import Conflict, InvalidInput, MadangError, NotFound
-from madang.machines.hosts import Host
+from madang.machines.hosts import Host, Limits, qcow2
+from madang.machines.hosts.images import Images
 from tests.support.libvirt import DISK, MB, PrivateLibvirt, make, nothing
 
 
@@ -32,6 +33,28 @@ async def test_a_disk_is_made_once(host: Host, libvirtd: PrivateLibvirt) -> None
     with pytest.raises(NotFound) as missing:
         await host.disk(path)
     assert missing.value.code == "disk_missing"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-o", "compat=1.1"), ("-o", "compat=0.10"), ("-F", "qcow2", "-b", "base.qcow2"), ("-F", "raw", "-b", "{}/base")],
+)
+async def test_a_header_says_what_qemu_img_says(tmp_path: Path, options: tuple[str, ...]) -> None:
+    for form, name in (("qcow2", "base.qcow2"), ("raw", "base")):
+        subprocess.run(["qemu-img", "create", "-q", "-f", form, name, "7M"], cwd=tmp_path, check=True)
+    words = [word.format(tmp_path) for word in options]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *words, "made", "1000000001"], cwd=tmp_path, check=True)
+    told = await Images(Limits()).info(str(tmp_path / "made"))  # of a format that is not known, qemu-img is asked
+    assert qcow2.read(str(tmp_path / "made")) == told
+
+
+def test_what_is_no_qcow2_has_no_header(tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(bytes(4096))
+    (tmp_path / "short").write_bytes(b"QFI\xfb\0\0\0\3")
+    (tmp_path / "later").write_bytes(b"QFI\xfb\0\0\0\4" + bytes(4096))
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("raw", "short", "later", "pipe", "nothing", "."):
+        assert qcow2.read(str(tmp_path / name)) is None, name
 
 
 @pytest.mark.parametrize("size", [0, -1, -(10**30), 2**60 + 1, 10**30])

@@ -64,6 +64,22 @@ async def test_a_write_that_raises_changes_nothing(database: Database):
     assert await names(database) == []
 
 
+async def test_writes_that_are_cancelled_at_any_moment_hold_nobody_up(database: Database):
+    async def work(name: str) -> None:
+        async with database.write() as connection:
+            await connection.execute(text("SELECT * FROM things"))
+            await connection.execute(text("INSERT INTO things VALUES (:name, 'x')"), {"name": name})
+
+    cancelled = []  # whose errors are looked at later: they hold what the tasks had in their hands
+    for number in range(60):
+        cancelled.append(asyncio.create_task(work(f"cancelled {number}")))
+        await asyncio.sleep(number * 0.00005)
+        cancelled[-1].cancel()
+        await asyncio.wait(cancelled[-1:])
+        await work(str(number))
+    assert {str(number) for number in range(60)} <= set(await names(database))
+
+
 async def test_a_write_that_is_cancelled_changes_nothing_and_holds_nobody_up(database: Database):
     inside = asyncio.Event()
 

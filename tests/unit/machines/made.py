@@ -47,6 +47,7 @@ def run(**given: Any) -> Run:
         "media": media(None),
         "cpus": 1,
         "memory_bytes": 128 << 20,
+        "network": "user",
     }
     return Run(**values | given)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from madang.kernel.errors import InvalidInput, NotFound
+from madang.kernel.errors import Conflict, InvalidInput, NotFound
 from madang.machines.catalogue import Catalogue
 from tests.unit.machines.discs import put
 
@@ -21,6 +21,10 @@ async def catalogue(folder: Path) -> Catalogue:
     made = Catalogue([folder, folder.parent / "not there"])
     await made.scan()
     return made
+
+
+async def nothing_against() -> None:
+    """Delete it."""
 
 
 async def test_an_entry_says_what_it_is(catalogue: Catalogue, folder: Path):
@@ -93,12 +97,35 @@ async def test_a_scan_says_whether_anything_is_different(catalogue: Catalogue, f
 async def test_only_entries_are_removed(catalogue: Catalogue, folder: Path, tmp_path: Path):
     secret = put(tmp_path / "secret.iso")
     with pytest.raises(NotFound):
-        await catalogue.remove(str(secret))
+        await catalogue.remove(str(secret), nothing_against)
     assert secret.exists()
-    await catalogue.remove(str(folder / "debian.iso"))
+    await catalogue.remove(str(folder / "debian.iso"), nothing_against)
     assert catalogue.all() == []
 
 
 async def test_files_that_are_gone_are_missing(catalogue: Catalogue, folder: Path):
     here, gone = str(folder / "debian.iso"), str(folder / "gone.iso")
     assert await catalogue.missing([here, gone]) == {gone}
+
+
+async def test_what_speaks_against_a_deletion_is_asked_when_nobody_can_insert_the_file_any_more(
+    catalogue: Catalogue, folder: Path
+):
+    async def refuse() -> None:
+        with pytest.raises(InvalidInput):
+            await catalogue.usable(str(folder / "debian.iso"))
+        raise Conflict("It is in a machine.", code="iso_in_use")
+
+    with pytest.raises(Conflict, match="in a machine"):
+        await catalogue.remove(str(folder / "debian.iso"), refuse)
+    assert [iso.name for iso in catalogue.all()] == ["debian.iso"], "it is back"
+
+
+async def test_a_deletion_that_was_cut_off_has_not_been(catalogue: Catalogue, folder: Path):
+    (folder / ".going").mkdir()
+    (folder / "debian.iso").rename(folder / ".going/debian.iso")
+    await catalogue.scan()
+    assert not catalogue.all(), "somebody may be at it"
+    os.utime(folder / ".going", (1, 1))
+    await catalogue.scan()
+    assert [iso.name for iso in catalogue.all()] == ["debian.iso"] and not (folder / ".going").exists()

@@ -228,3 +228,26 @@ def test_a_new_disk_gets_the_first_free_name() -> None:
     with pytest.raises(Conflict) as refused:
         domain_xml.free_target(f"<domain><devices>{disks}</devices></domain>")
     assert refused.value.code == "no_free_slot"
+
+
+@pytest.mark.parametrize(
+    ("graphics", "place"),
+    [
+        ("<graphics type='vnc'><listen type='none'/></graphics>", None),
+        ("<graphics type='vnc'><listen type='socket' socket='/run/d-1/vnc.sock'/></graphics>", "/run/d-1/vnc.sock"),
+        ("<graphics type='vnc'><listen type='socket' socket='/run/a:b/vnc.sock'/></graphics>", None),
+        ("<graphics type='vnc' port='5901'><listen type='address' address='0.0.0.0'/></graphics>", "127.0.0.1:5901"),
+        ("<graphics type='vnc' port='5901' passwd='x'><listen type='address'/></graphics>", None),
+        ("<graphics type='spice' port='5902'><listen type='address'/></graphics>", None),
+        ("", None),
+    ],
+)
+def test_where_a_screen_can_be_connected_to(graphics: str, place: str | None) -> None:
+    domain = domain_xml.read(f"<domain><devices>{graphics}</devices></domain>")
+    assert domain_xml.screen_of(domain) == place
+
+
+def test_a_screen_of_another_host_is_a_socket() -> None:
+    for local, kind in ((True, "none"), (False, "socket")):
+        listen = domain_xml.read(new_domain.xml_of(wish(), local=local)).find("devices/graphics/listen")
+        assert listen is not None and listen.attrib == {"type": kind}

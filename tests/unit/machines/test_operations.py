@@ -11,8 +11,8 @@ from madang.kernel.errors import Conflict, LimitReached, Unavailable
 from madang.kernel.ground import Ground
 from madang.machines.journal import Journal
 from madang.machines.model import Machine, Operation, OperationState, State
-from madang.machines.operations import Operations, Outcome, Room, Work
-from madang.machines.store import MachineStore, Quota, StaleEdit
+from madang.machines.operations import IDLE_BEATS, Operations, Outcome, Room, Work
+from madang.machines.store import MachineStore, Quota, Stale, StaleEdit
 from tests.unit.machines.made import machine
 
 
@@ -48,9 +48,13 @@ class House:
             "wrong": Room(self.fail),
             "lost": Room(self.lose),
             "create": Room(self.fail),
+            "kept": Room(self.work("kept"), dropped=self.drop),
         }
         self.made.append(made)
         return made
+
+    async def drop(self, operation: Operation) -> None:
+        self.did.append(f"dropped {operation.kind}")
 
     def work(self, name: str, *, wait: bool = False) -> Callable[[Work], Any]:
         async def run(work: Work) -> Outcome:
@@ -149,6 +153,20 @@ async def test_one_that_waits_is_cancelled_at_once_and_one_at_work_where_it_can_
     assert house.did == ["slow"] and await process.cancel("m1", "none") is None
 
 
+async def test_one_that_is_cancelled_before_it_began_is_dropped_once(house: House):
+    process = house.process("a")
+    slow, waiting = await add(house, process, "slow"), await add(house, process, "kept")
+    for _again in range(2):
+        await process.cancel("m1", waiting.id)
+    assert house.did == ["slow", "dropped kept"]
+    house.go.set()
+    await process.wait(slow, 5)
+    done = await add(house, process, "kept")
+    await process.wait(done, 5)
+    await process.cancel("m1", done.id)
+    assert house.did == ["slow", "dropped kept", "kept"]
+
+
 async def test_another_process_asks_for_a_cancel_too(house: House):
     here, there = house.process("a"), house.process("b")
     slow = await add(house, here, "slow")
@@ -186,6 +204,18 @@ async def test_alone_nobody_else_can_be_at_work(house: House):
     assert house.did == ["quick again"]
 
 
+async def test_alone_what_a_request_left_behind_is_found_after_a_rest(house: House):
+    house.alone = True
+    here = house.process("here")
+    await here.cycle()  # nothing is open
+    await house.journal.add(here.draft(await its(house), "quick", "kim"), "here")  # and nobody begins with it
+    for _ in range(IDLE_BEATS):
+        await here.cycle()
+    assert house.did == []
+    await here.cycle()
+    await house.until("done", "done")
+
+
 async def test_what_beats_is_left_alone(house: House):
     here, there = house.process("a"), house.process("b")
     slow = await add(house, here, "slow")
@@ -201,7 +231,9 @@ async def test_what_beats_is_left_alone(house: House):
 async def test_a_process_that_stops_leaves_its_work_to_the_next_one(house: House):
     stops, goes_on = house.process("a"), house.process("b")
     await add(house, stops, "slow")
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        while house.did != ["slow"]:
+            await asyncio.sleep(0.01)
     await stops.stop()
     house.go.set()
     await goes_on.cycle()
@@ -254,3 +286,22 @@ async def test_of_two_edits_on_the_same_edition_the_later_one_is_told_also_while
     assert (await add(house, process, "edit", seen)).state is OperationState.QUEUED
     with pytest.raises(StaleEdit):
         await add(house, process, "edit", seen)
+
+
+async def test_what_follows_from_a_look_is_stored_with_it_or_not_at_all(house: House):
+    process = house.process("a")
+    old = await its(house)
+    await house.store.change(old, notes="changed meanwhile")
+    with pytest.raises(Stale):
+        await process.follow(process.draft(old, "quick", ""), old, {"name": "seen"})
+    slow = await add(house, process, "slow")
+    now = await its(house)
+    with pytest.raises(Stale):  # something is at work on it already
+        await process.follow(process.draft(now, "quick", ""), now, {"name": "seen"})
+    house.go.set()
+    await process.wait(slow, 5)
+    now = await its(house)
+    assert now.name == "web" and house.did == ["slow"]
+    assert (await process.follow(process.draft(now, "quick", ""), now, {"name": "seen"})).name == "seen"
+    await house.until("done", "done", "done")
+    assert house.did == ["slow", "quick"]

@@ -9,6 +9,7 @@ from madang.kernel.errors import Conflict
 from madang.machines.model import Installation, Machine, Medium, State
 from madang.machines.rules import GONE, NOTHING, Sight, Step, decide, pending, plan_start
 from madang.machines.settings import BOOT_ORDERS
+from madang.machines.suggestions import suggestions
 from tests.unit.machines.made import ISO, OTHER_ISO, T0, definition, machine, media, run, running, seen
 
 PATIENCE = 60.0
@@ -84,6 +85,15 @@ def test_a_killed_qemu_is_a_crash_and_stays_one_until_the_next_start(reason: str
     crashed = look(record, Sight(True, seen=seen(record, "shut_off", reason=reason)))
     assert crashed.state is State.CRASHED and crashed.run is None
     assert look(crashed, Sight(True, seen=seen(record, "shut_off", reason=reason))) == crashed
+
+
+def test_what_could_not_be_written_is_said_until_it_goes_on():
+    record = running(boot_order="hd", installation=Installation.INSTALLED)
+    stuck = look(record, Sight(True, seen=seen(record, "paused", reason="ioerror")))
+    assert [one.code for one in suggestions(stuck)] == ["write_failed"]
+    assert not suggestions(look(stuck, Sight(True, seen=seen(record, "running"))))
+    by_hand = look(record, Sight(True, seen=seen(record, "paused", reason="user")))
+    assert by_hand.state is State.PAUSED and not suggestions(by_hand)
 
 
 def test_a_guest_that_was_asked_to_shut_down_is_stopping_until_it_is_off_or_stays():
@@ -233,6 +243,24 @@ def test_an_order_that_was_changed_while_it_runs_is_pending():
         ("boot_order", "cdrom_hd", "hd")
     ]
     assert pending(running()) == () and pending(machine(boot_order="hd")) == ()
+
+
+def test_hardware_that_was_changed_while_it_runs_is_pending():
+    changed = running(cpus=2, memory_bytes=256 << 20, network="none")
+    assert [(one.what, one.now, one.then) for one in pending(changed)] == [
+        ("cpus", 1, 2),
+        ("memory_bytes", 128 << 20, 256 << 20),
+        ("network", "user", "none"),
+    ]
+    assert pending(running(network="none", run=run(network=None))) == (), "nobody noted what it began with"
+
+
+def test_a_network_that_was_changed_past_us_is_followed_and_said():
+    record = machine()
+    changed = seen(record, live=definition(record, network="none"))
+    changed = msgspec.structs.replace(changed, inactive=changed.definition)
+    after = look(record, Sight(True, seen=changed))
+    assert (after.network, after.outside, after.edition) == ("none", ("network",), record.edition + 1)
 
 
 def test_a_start_by_another_order_leaves_nothing_pending():

@@ -2,6 +2,7 @@ import Layers from '@lucide/svelte/icons/layers';
 import LayoutGrid from '@lucide/svelte/icons/layout-grid';
 import ScrollText from '@lucide/svelte/icons/scroll-text';
 import Server from '@lucide/svelte/icons/server';
+import ServerCog from '@lucide/svelte/icons/server-cog';
 import UserRound from '@lucide/svelte/icons/user-round';
 import UsersRound from '@lucide/svelte/icons/users-round';
 import type { Component } from 'svelte';
@@ -46,6 +47,14 @@ export const places: Place[] = [
     load: () => import('../lib/desktops/operators/OperatorsPage.svelte'),
     offered: () => myself.offers('vnc') && myself.may('desktops.manage'),
     deep: true,
+  },
+  {
+    path: '/site/machines',
+    label: (t) => t.nav.machineHosts,
+    icon: ServerCog,
+    group: 'site',
+    load: () => import('../lib/machines/hosts/HostsPage.svelte'),
+    offered: () => myself.offers('machines') && myself.may('machines.see_all'),
   },
   {
     path: '/people',

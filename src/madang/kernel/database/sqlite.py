@@ -30,6 +30,16 @@ VERDICTS = {
 }
 
 
+class _Connection(sqlite3.Connection):
+    """Gives its lock back when it is closed, as it is when whoever used it was cancelled: with a statement of it left
+    somewhere, SQLite would keep it open behind our back, in its transaction, until that is collected as garbage."""
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self.rollback()
+        super().close()
+
+
 class Sqlite:
     remote = False
     hint = "Free some space or make it writable; nothing is lost."
@@ -47,7 +57,7 @@ class Sqlite:
             pool_size=self._settings.connections,
             max_overflow=0,
             pool_timeout=self._settings.busy_seconds,
-            connect_args={"timeout": self._settings.busy_seconds},
+            connect_args={"timeout": self._settings.busy_seconds, "factory": _Connection},
         )
         event.listen(engine.sync_engine, "connect", _prepare)
         own_transactions(engine, self)

@@ -22,6 +22,8 @@ from madang.machines.hosts.images import Images
 from madang.machines.hosts.shapes import BackupFile, Drive, Progress
 
 _LOOK_SECONDS = 0.2
+# A copy is looked at after a small part of the time that it has taken so far: what is over is soon seen to be.
+_LOOK_PART, _LOOK_LEAST, _LOOK_MOST = 0.03, 0.02, 1.0
 # For a libvirt that is lost to come back, and for QEMU to stop when it is told to.
 _UNDO_SECONDS = 10.0
 
@@ -93,6 +95,7 @@ def _order(drives: Sequence[Drive], files: dict[str, str]) -> str:
 
 
 async def _until_done(connection: Connection, uuid: str, progress: Progress) -> None:
+    began = time.monotonic()
     while True:
         try:
             done, share = await connection.call(_state, uuid)
@@ -101,7 +104,8 @@ async def _until_done(connection: Connection, uuid: str, progress: Progress) -> 
         if done:
             break
         progress(share, "copying")
-        await asyncio.sleep(_LOOK_SECONDS)
+        passed = time.monotonic() - began
+        await asyncio.sleep(min(max(passed * _LOOK_PART, _LOOK_LEAST), _LOOK_MOST))
     progress(1.0, "copying")
 
 

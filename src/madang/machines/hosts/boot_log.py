@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +48,8 @@ def _of_uefi(log: bytes) -> BootDevice | None:
 def read(path: str, firmware: Firmware) -> BootDevice | None:
     """None also where the file cannot be read."""
     try:
-        status = Path(path).stat()
+        with Path(path).open("rb") as log:  # opening it asks a file server how it is now; looking at its name may not
+            status = os.fstat(log.fileno())
         return _read(path, firmware, status.st_ino, status.st_size, status.st_mtime_ns)
     except OSError:
         return None

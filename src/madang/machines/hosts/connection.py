@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -22,11 +21,14 @@ from madang.machines.hosts import events, failures
 from madang.machines.hosts.binding import libvirt
 from madang.machines.hosts.link import Link, Lost
 from madang.machines.hosts.shapes import Change, Limits
+from madang.machines.hosts.threads import Threads
 
 log = logger("machines")
 P = ParamSpec("P")
 R = TypeVar("R")
 _THREADS = 12
+# Attempts that hang; each holds a thread until its ssh gives up, which may take minutes.
+_MOST_HANGING = 3
 
 _loop_lock = threading.Lock()
 _loop_runs = False
@@ -69,9 +71,10 @@ class Connection:
         self._limits = limits
         self._on_change = on_change
         self._on_connection = on_connection
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"libvirt {name}")
+        self._threads = Threads(_THREADS, f"libvirt {name}")
         self._link: Link | None = None
         self._opening: asyncio.Future[Link] | None = None
+        self._hanging = 0
         self._lost = asyncio.Event()
         self._tried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -95,7 +98,7 @@ class Connection:
         if link is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._in_thread(link.end), self._limits.call)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
 
     async def call(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """`work(connection, ...)` in a thread. Raises what it raises, and Unavailable (host_unreachable) while the host
@@ -143,10 +146,14 @@ class Connection:
         if self._opening is None:
             self._opening = self._in_thread(self._open, loop)
         try:
-            # One that hangs is waited for again the next time: each would hold a thread.
             link = await asyncio.wait_for(asyncio.shield(self._opening), self._limits.connect)
         except TimeoutError:
             self._failed(f"no connection within {self._limits.connect:g} s")
+            # A new one gets through at once where the network is back, the old one perhaps in a minute. When several
+            # hang, the last one is waited for.
+            if self._hanging < _MOST_HANGING:
+                self._leave(self._opening)
+                self._opening = None
             return
         except (libvirt.libvirtError, MadangError) as error:
             self._opening = None
@@ -157,6 +164,18 @@ class Connection:
         self.problem, self.down_since = "", None
         log.info("host connected", host=self.name)
         self._on_connection(True)
+
+    def _leave(self, opening: asyncio.Future[Link]) -> None:
+        """Nobody waits for this one any more; should it get through after all, it is closed."""
+        self._hanging += 1
+
+        def ended(future: asyncio.Future[Link]) -> None:
+            self._hanging -= 1
+            if not future.cancelled() and future.exception() is None:
+                with contextlib.suppress(RuntimeError):  # the threads have ended with the portal
+                    self._in_thread(future.result().end).add_done_callback(_forget)
+
+        opening.add_done_callback(ended)
 
     def _failed(self, why: str) -> None:
         if why != self.problem:

@@ -7,8 +7,7 @@ import io
 import socket
 from typing import Any
 
-from madang.kernel.errors import Conflict
-from madang.machines.hosts import domains, failures
+from madang.machines.hosts import domain_xml, domains, failures
 from madang.machines.hosts.binding import libvirt
 
 _PART_BYTES = 16_384
@@ -22,9 +21,18 @@ def screen(connection: Any, uuid: str) -> socket.socket:
         descriptor = domain.openGraphicsFD(0, libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH)
     except libvirt.libvirtError as error:
         if domain.isActive():
-            raise no_console(str(error)) from error
+            raise failures.no_console(str(error)) from error
         raise
     return socket.socket(fileno=descriptor)
+
+
+def place(connection: Any, uuid: str) -> str:
+    """Where on its host its screen can be connected to: a Unix socket's path, or "127.0.0.1:PORT"."""
+    xml = running(connection, uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)  # says whether there is a password
+    found = domain_xml.screen_of(domain_xml.read(xml))
+    if found is None:
+        raise failures.no_console("its host is another one, and its screen is open to this one alone")
+    return found
 
 
 def screenshot(connection: Any, uuid: str) -> bytes:
@@ -37,7 +45,7 @@ def screenshot(connection: Any, uuid: str) -> bytes:
         while part := stream.recv(_PART_BYTES):
             picture += part
             if len(picture) > _MOST_PICTURE_BYTES:
-                raise no_console("its picture is too large")
+                raise failures.no_console("its picture is too large")
         stream.finish()
     except BaseException:
         with contextlib.suppress(libvirt.libvirtError):
@@ -61,11 +69,3 @@ def running(connection: Any, uuid: str) -> Any:
     if not domain.isActive():
         raise failures.not_running()
     return domain
-
-
-def no_console(why: str) -> Conflict:
-    return Conflict(
-        f"The machine has no console that can be opened: {why}.",
-        code="no_console",
-        hint="Its definition needs a VNC screen, or a serial port.",
-    )

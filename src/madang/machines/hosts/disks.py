@@ -24,6 +24,16 @@ def find(connection: Any, uuid: str, path: str) -> tuple[Drive, bool]:
     raise failures.disk_missing(path)
 
 
+def info(connection: Any, path: str) -> DiskInfo:
+    """A disk on storage that only its host sees. Raises NotFound (disk_missing)."""
+    for definition, _runs in domains.using(connection, path):
+        for drive in definition.disks:
+            if drive.path == path:
+                virtual, real, _physical = domains.find(connection, definition.uuid).blockInfo(drive.target)
+                return DiskInfo(path, virtual, real, drive.format or "raw")
+    raise failures.disk_missing(path)
+
+
 def grow_live(connection: Any, uuid: str, target: str, before: DiskInfo, size_bytes: int) -> None:
     """QEMU would shrink it as well. Raises InvalidInput (shrink_refused)."""
     wanted = images.grown(before, size_bytes)
@@ -75,8 +85,9 @@ def detach(connection: Any, uuid: str, target: str, seconds: float) -> None:
     if not there:
         raise failures.no_such_drive(target)
     if live in there:
+        deadline = time.monotonic() + seconds  # libvirt itself waits for a while
         domain.detachDeviceFlags(domain_xml.drive_xml(live, target), libvirt.VIR_DOMAIN_AFFECT_LIVE)
-        _wait_until_gone(domain, target, seconds)
+        _wait_until_gone(domain, target, deadline)
     if kept in there:
         domain.detachDeviceFlags(domain_xml.drive_xml(kept, target), libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
@@ -85,8 +96,7 @@ def _has(xml: str, target: str) -> bool:
     return any(drive.target == target for drive in domain_xml.parse(xml).disks)
 
 
-def _wait_until_gone(domain: Any, target: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def _wait_until_gone(domain: Any, target: str, deadline: float) -> None:
     while domain.isActive() and _has(domain.XMLDesc(0), target):
         if time.monotonic() > deadline:
             raise Conflict(

@@ -93,6 +93,21 @@ def agent_connected(domain: Element) -> bool:
     return any(each.get("name") == AGENT_CHANNEL and each.get("state") == "connected" for each in targets)
 
 
+def screen_of(domain: Element) -> str | None:
+    """Where on its host the screen of a machine that runs can be connected to without a password: the path of a Unix
+    socket, or "127.0.0.1:PORT"."""
+    for graphics in domain.iterfind("devices/graphics[@type='vnc']"):
+        if graphics.get("passwd"):
+            continue
+        for listen in graphics.iterfind("listen"):
+            path, port = listen.get("socket", ""), graphics.get("port", "")
+            if listen.get("type") == "socket" and re.fullmatch(r"/[^:\s]+", path):
+                return path
+            if listen.get("type") in ("address", "network") and re.fullmatch(r"\d+", port):
+                return f"127.0.0.1:{port}"
+    return None
+
+
 def run_began(domain: Element) -> float | None:
     """When we started this run (epoch s); None: somebody else did."""
     run = domain.find(f"metadata/{{{MADANG}}}run")

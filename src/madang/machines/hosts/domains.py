@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -30,8 +31,8 @@ def definition_xml(connection: Any, uuid: str) -> str:
     return inactive_xml(find(connection, uuid))
 
 
-def define(connection: Any, wish: Wish, system: bool) -> Definition:
-    xml = new_domain.xml_of(wish, system)
+def define(connection: Any, wish: Wish, system: bool, local: bool) -> Definition:
+    xml = new_domain.xml_of(wish, system, local)
     # defineXML would replace it.
     for look, what in ((connection.lookupByUUIDString, wish.uuid), (connection.lookupByName, wish.name)):
         try:
@@ -80,10 +81,11 @@ def undefine(connection: Any, uuid: str) -> None:
     )
 
 
-def using(connection: Any, path: str) -> list[tuple[Definition, bool]]:
-    """Every machine that has this file in a drive, now or at its next start, and whether it runs."""
+def using(connection: Any, path: str, running: bool = False) -> list[tuple[Definition, bool]]:
+    """Every machine that has this file in a drive, now or at its next start, and whether it runs; `running`: of those
+    that do."""
     found = []
-    for domain in connection.listAllDomains(0):
+    for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE if running else 0):
         try:
             active = bool(domain.isActive())
             definitions = [domain_xml.parse(inactive_xml(domain))]
@@ -98,11 +100,32 @@ def using(connection: Any, path: str) -> list[tuple[Definition, bool]]:
     return found
 
 
-def format_of(connection: Any, path: str) -> str:
+def format_of(connection: Any, path: str, uuid: str | None = None) -> str:
     """The format of an image, from who uses it; ours are qcow2. Never by looking into it: a guest may write into a raw
-    disk what looks like another format, which names any file of the host as its base."""
-    for definition, _active in using(connection, path):
-        for drive in definition.disks:
-            if drive.path == path and drive.format:
-                return drive.format
-    return "qcow2"
+    disk what looks like another format, which names any file of the host as its base.
+
+    `uuid`: the machine that most likely has it. Without, all of them are asked.
+    """
+    if uuid is not None:
+        with contextlib.suppress(NotFound):
+            definition = domain_xml.parse(inactive_xml(find(connection, uuid)))
+            if form := _format_in(definition, path):
+                return form
+    known = (_format_in(definition, path) for definition, _active in using(connection, path))
+    return next(filter(None, known), "qcow2")
+
+
+def free_format(connection: Any, path: str, uuid: str | None = None) -> str:
+    """The format of an image that no running machine has, as `format_of`. Raises Conflict (disk_in_use)."""
+    refuse_in_use(connection, path)
+    return format_of(connection, path, uuid)
+
+
+def refuse_in_use(connection: Any, path: str) -> None:
+    """Raise Conflict (disk_in_use) for an image that a running machine has, or has from its next start on."""
+    if any(active for _definition, active in using(connection, path, running=True)):
+        raise failures.disk_in_use(path)
+
+
+def _format_in(definition: Definition, path: str) -> str | None:
+    return next((drive.format for drive in definition.disks if drive.path == path), None)

@@ -77,6 +77,14 @@ def no_such_drive(target: str) -> MadangError:
     return InvalidInput(f"The machine has no drive {target}.", code="no_such_drive")
 
 
+def no_console(why: str) -> MadangError:
+    return Conflict(
+        f"The machine has no console that can be opened: {why}.",
+        code="no_console",
+        hint="Its definition needs a VNC screen, or a serial port.",
+    )
+
+
 def no_space(detail: str) -> MadangError:
     return SiteError(
         detail, code="no_space", title="The host's disk is full", hint="Delete what is not needed, or ask an operator."
@@ -107,10 +115,23 @@ def from_libvirt(error: Any, host: str) -> MadangError:
     if found := re.search(r'Failed to get ("write"|shared "write"|"consistent read"|"\w+") lock', said):
         path = re.search(r"'file','?filename'?[:=]'([^']+)'|filename\":\"([^\"]+)\"", said)
         return disk_in_use(next(filter(None, path.groups())) if path else found[0])
+    if missing := re.search(r"Could not open '([^']+)': No such file or directory", said):
+        return disk_missing(missing[1])
     if "No space left" in said:
         return no_space(said)
+    if "writing VM state" in said:  # which does not say that there was no room
+        return SiteError(
+            said,
+            code="snapshot_failed",
+            title="The snapshot could not be written",
+            hint="See that there is room for the machine's memory beside its disk, or take it while it is off.",
+        )
     if code in (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_AUTH_FAILED):
         return unreachable(host, said)
+    return libvirt_failed(said)
+
+
+def libvirt_failed(said: str) -> MadangError:
     return SiteError(
         said,
         code="libvirt_failed",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import cast
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,8 +17,10 @@ from madang.kernel import clock
 from madang.kernel.errors import MadangError, Unavailable
 from madang.kernel.log import logger
 from madang.machines.hosts import (
+    address,
     agent,
     backups,
+    capacity,
     console,
     disks,
     domain_xml,
@@ -26,25 +28,30 @@ from madang.machines.hosts import (
     failures,
     files,
     flatten,
+    hardware,
     media,
     new_domain,
     power,
     probe,
     seeing,
     serial,
+    shared,
     snapshots,
+    tunnel,
 )
 from madang.machines.hosts.connection import Connection
 from madang.machines.hosts.images import Images
 from madang.machines.hosts.shapes import (
     BackupFile,
     BootOrder,
+    Capacity,
     Change,
     Definition,
     DiskInfo,
     DomainType,
     Ended,
     GuestSystem,
+    Hardware,
     Limits,
     OnReboot,
     Pool,
@@ -72,6 +79,7 @@ class Host:
         account that a per-user libvirt runs as, where it is not ours (see daemon.py)."""
         self.name = name
         self.uri = uri
+        self._address = address.parse(uri)
         self.pool_folder = pool_folder
         self.limits = limits or Limits()
         self.on_change: Callable[[Change], None] = lambda change: None
@@ -85,6 +93,8 @@ class Host:
         self._ended: dict[str, Ended] = {}  # how guests ended the last run, as far as we heard
 
     def _changed(self, change: Change) -> None:
+        if shared.is_probe(change.uuid):
+            return
         if change.what == "started":
             self._began[change.uuid] = clock.now()
             self._ended.pop(change.uuid, None)
@@ -121,12 +131,26 @@ class Host:
     @property
     def is_local(self) -> bool:
         """Whether it is this machine: its files are ours to read, and it can hand over sockets."""
-        return not urlsplit(self.uri).hostname
+        return self._address.local
+
+    @property
+    def shown_uri(self) -> str:
+        """Its URI for who operates the site: no keys, no options."""
+        return self._address.shown
 
     @property
     def _is_system(self) -> bool:
-        """Whether this libvirt is the whole machine's, and runs machines as an account of its own."""
-        return urlsplit(self.uri).path.endswith("/system")
+        return self._address.system
+
+    async def require_storage(self, *paths: str) -> None:
+        """That files of ours are files of that host. Raises SiteError (storage_not_shared), without any path where its
+        pool is another one."""
+        if self.is_local:
+            return
+        pool = self.pool_folder
+        folders = {pool if Path(path).is_relative_to(pool) else Path(path).parent for path in paths}
+        for folder in sorted(folders or {pool}):
+            await self._connection.call(shared.require, folder)
 
     async def best_domain_type(self, folder: Path) -> DomainType:
         """Of "kvm" and "qemu" the one that works: kvm only if a guest really runs with it. Takes seconds."""
@@ -134,9 +158,9 @@ class Host:
 
     # Seeing.
 
-    async def snapshot(self) -> dict[str, Seen]:
-        """All machines there are, ours or not, by uuid, in one pass."""
-        found = await self._connection.call(seeing.snapshot, self.is_local, dict(self._began))
+    async def snapshot(self, uuids: Sequence[str] | None = None) -> dict[str, Seen]:
+        """All machines there are, ours or not, by uuid, in one pass; `uuids`: those of them that there are."""
+        found = await self._connection.call(seeing.snapshot, self.is_local, dict(self._began), uuids)
         return {uuid: self._with_end(seen) for uuid, seen in found.items()}
 
     async def look(self, uuid: str) -> Seen:
@@ -157,12 +181,13 @@ class Host:
         """Makes a machine that does not run. Raises Conflict (machine_exists), NotFound (disk_missing), InvalidInput
         (iso_missing, wrong_path, wrong_network, wrong_definition)."""
         await asyncio.to_thread(self._prepare, wish)
-        return await self._connection.call(domains.define, wish, self._is_system)
+        for medium in wish.media:
+            if medium is not None and not self.is_local:
+                await self._connection.call(shared.require_iso, medium)
+        return await self._connection.call(domains.define, wish, self._is_system, self.is_local)
 
     def _prepare(self, wish: Wish) -> None:
         new_domain.xml_of(wish)  # nothing is made for what cannot be
-        if not self.is_local:
-            return
         for medium in wish.media:
             if medium is not None:
                 files.check_iso(medium)
@@ -179,6 +204,11 @@ class Host:
         """For the next start; a run goes on as it began. On any error the old definition stays."""
         return await self._connection.call(domains.change, uuid, lambda xml: domain_xml.with_order(xml, order))
 
+    async def set_hardware(self, uuid: str, wanted: Hardware) -> Definition:
+        """For the next start; a run goes on as it began. On any error the old definition stays. Raises Conflict
+        (fixed_hardware), InvalidInput (wrong_definition, wrong_network)."""
+        return await self._connection.call(domains.change, uuid, lambda xml: hardware.with_hardware(xml, wanted))
+
     async def set_title(self, uuid: str, title: str) -> Definition:
         """What its person calls it, for who looks with libvirt's tools."""
         return await self._connection.call(domains.change, uuid, lambda xml: domain_xml.with_title(xml, title))
@@ -186,6 +216,8 @@ class Host:
     async def undefine(self, uuid: str, remove: Sequence[str] = ()) -> None:
         """Forgets a machine that does not run, its snapshots and UEFI variables; then removes these files. Silent
         about what is gone already. Raises Conflict (machine_running)."""
+        if remove:
+            await self.require_storage(*remove)
         await self._connection.call(domains.undefine, uuid)
         for path in remove:
             await self.remove_disk(path)
@@ -237,6 +269,10 @@ class Host:
 
     # Disks.
 
+    async def capacity(self) -> Capacity:
+        """What it has to run machines with, and what of it is left."""
+        return await self._connection.call(capacity.look)
+
     async def pool(self) -> Pool:
         """How much room there is for disks."""
         usage = await asyncio.to_thread(shutil.disk_usage, self.pool_folder)
@@ -244,6 +280,7 @@ class Host:
 
     async def create_disk(self, path: str, size_bytes: int) -> DiskInfo:
         """An empty qcow2. Raises Conflict (disk_exists), InvalidInput (bad_size), SiteError where the host cannot."""
+        await self.require_storage(path)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         return await self._images.create(path, size_bytes)
 
@@ -251,9 +288,14 @@ class Host:
         """Silent when it is gone already."""
         await asyncio.to_thread(files.remove, path)
 
-    async def disk(self, path: str) -> DiskInfo:
-        """Also of a machine that runs. Raises NotFound (disk_missing)."""
-        return await self._images.info(path, await self._connection.call(domains.format_of, path))
+    async def disk(self, path: str, uuid: str | None = None) -> DiskInfo:
+        """Also of a machine that runs. `uuid`: whose it is, where that is known. Raises NotFound (disk_missing)."""
+        return await self._info(path, await self._connection.call(domains.format_of, path, uuid))
+
+    async def _info(self, path: str, form: str) -> DiskInfo:
+        if not self.is_local and not Path(path).is_relative_to(self.pool_folder):
+            return await self._connection.call(disks.info, path)  # of a machine taken over, on storage of its host's
+        return await self._images.info(path, form)
 
     async def resize(self, uuid: str, path: str, size_bytes: int) -> DiskInfo:
         """Grows a disk of the machine, also while it runs (the guest sees it at once). Raises InvalidInput
@@ -261,14 +303,22 @@ class Host:
         drive, runs = await self._connection.call(disks.find, uuid, path)
         form = drive.format or "raw"
         if not runs:
+            await self.require_storage(path)
             return await self._images.grow(path, form, size_bytes)
-        before = await self._images.info(path, form)
+        before = await self._info(path, form)
         await self._connection.call(disks.grow_live, uuid, drive.target, before, size_bytes)
-        return await self._images.info(path, form)
+        return await self._info(path, form)
+
+    async def grow_free(self, path: str, size_bytes: int) -> DiskInfo:
+        """Grows a qcow2 that is in no machine. Raises as `resize`, Conflict (disk_in_use)."""
+        if await self._connection.call(domains.using, path):
+            raise failures.disk_in_use(path)
+        return await self._images.grow(path, "qcow2", size_bytes)
 
     async def attach_disk(self, uuid: str, path: str, form: str = "qcow2") -> str:
         """One more disk, now (when it runs) and for the next start; libvirt's name for it. `form` is its format, as
         Drive has it. Raises NotFound (disk_missing), Conflict (disk_in_use, no_free_slot)."""
+        await self.require_storage(path)
         await self._images.info(path, form)
         return await self._connection.call(disks.attach, uuid, path, form)
 
@@ -301,11 +351,14 @@ class Host:
 
     # Copies.
 
-    async def clone_disk(self, source: str, path: str, linked: bool, progress: Progress) -> DiskInfo:
+    async def clone_disk(
+        self, source: str, path: str, linked: bool, progress: Progress, uuid: str | None = None
+    ) -> DiskInfo:
         """A copy of a disk that no running machine writes to; `linked` ones hold only what differs, and need the
-        source as it is for ever. Raises Conflict (disk_exists, disk_in_use), NotFound (disk_missing)."""
-        await self.refuse_if_running(source)
-        form = await self._connection.call(domains.format_of, source)
+        source as it is for ever. `uuid`: whose the source is, where that is known. Raises Conflict (disk_exists,
+        disk_in_use), NotFound (disk_missing)."""
+        await self.require_storage(source, path)
+        form = await self._connection.call(domains.free_format, source, uuid)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         if linked:
             return await self._images.clone(source, form, path)
@@ -313,8 +366,7 @@ class Host:
 
     async def refuse_if_running(self, path: str) -> None:
         """Raises Conflict (disk_in_use)."""
-        if any(runs for _definition, runs in await self._connection.call(domains.using, path)):
-            raise failures.disk_in_use(path)
+        await self._connection.call(domains.refuse_in_use, path)
 
     async def flatten(self, uuid: str, target: str, progress: Progress) -> None:
         """Makes a linked clone's disk whole, while it runs or not."""
@@ -323,6 +375,7 @@ class Host:
         if runs:
             await flatten.live(self._connection, uuid, target, progress)
         else:
+            await self.require_storage(drive.path)
             await self._images.flatten(drive.path, progress)
 
     async def backup(
@@ -331,6 +384,15 @@ class Host:
         """Every disk of the machine, but those files, as one moment has it, as qcow2 in a folder, also while it runs
         (the guest is asked to write all it has, where its agent answers). A cancelled or failed one leaves no file."""
         await asyncio.to_thread(files.make_folder, folder, self._account)
+        try:
+            await self.require_storage(str(folder / "any"))
+            if not self.is_local:
+                drives = (await self.look(uuid)).definition.disks
+                await self.require_storage(*(drive.path for drive in drives if drive.path))
+        except MadangError:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            raise
         try:
             return await backups.backup(
                 self._connection, self._images, uuid, folder, progress, self.limits.agent, without
@@ -367,6 +429,7 @@ class Host:
     async def restore_disk(self, source: str, path: str, progress: Progress, form: str = "qcow2") -> DiskInfo:
         """A disk of this format from a backup's file; what was at `path` is replaced at the very end, at once. The
         machine must not run. Raises Conflict (disk_in_use), NotFound (disk_missing)."""
+        await self.require_storage(path)
         await self.refuse_if_running(path)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
         return await self._images.copy(source, "qcow2", path, progress, "restoring", replace=True, to=form)
@@ -394,7 +457,12 @@ class Host:
 
     async def console_socket(self, uuid: str) -> socket.socket:
         """A connected socket that speaks RFB without a password. Raises Conflict (machine_not_running, no_console)."""
-        return await self._connection.call(console.screen, uuid)
+        if self.is_local:
+            return await self._connection.call(console.screen, uuid)
+        if self._address.ssh is None:
+            raise failures.no_console("its host is another machine, and not reached by ssh")
+        place = await self._connection.call(console.place, uuid)
+        return await tunnel.open_tunnel(self.name, self._address.ssh, place, self.limits.connect, self.limits.silent)
 
     async def screenshot(self, uuid: str) -> bytes:
         """What its screen shows, as PNG. Raises Conflict (machine_not_running)."""
@@ -403,4 +471,4 @@ class Host:
     async def serial_socket(self, uuid: str) -> socket.socket:
         """A connected socket with the bytes of its first serial port; closing it leaves the port to the next. Raises
         Conflict (machine_not_running, no_console)."""
-        return await self._connection.call(serial.open_port, self.uri, uuid)
+        return await self._connection.call(serial.open_port, self.uri, uuid, self.limits.silent)

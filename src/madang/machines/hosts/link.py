@@ -30,7 +30,7 @@ class Link:
 
     def __init__(self, uri: str, silent_seconds: float) -> None:
         self.uri = uri
-        self._silent_seconds = max(1, round(silent_seconds))
+        self._silent_seconds = silent_seconds
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         self._ended = False
@@ -75,10 +75,7 @@ class Link:
             _close(connection)
 
     def _open(self) -> Any:
-        connection = libvirt.open(self.uri)
-        with contextlib.suppress(libvirt.libvirtError):  # drivers without a daemon have none
-            connection.setKeepAlive(self._silent_seconds, _SILENCES)
-        return connection
+        return connect(self.uri, self._silent_seconds)
 
     def _take(self) -> Any:
         with self._lock:
@@ -98,6 +95,14 @@ class Link:
                 self._idle.append(connection)
         if not keep:
             _close(connection)
+
+
+def connect(uri: str, silent_seconds: float) -> Any:
+    """A connection that ends when the other side is silent for some times so long."""
+    connection = libvirt.open(uri)
+    with contextlib.suppress(libvirt.libvirtError):  # drivers without a daemon have none
+        connection.setKeepAlive(max(1, round(silent_seconds)), _SILENCES)
+    return connection
 
 
 def _answers(connection: Any) -> bool:

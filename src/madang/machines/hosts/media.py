@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from madang.machines.hosts import domain_xml, domains, failures, files
+from madang.machines.hosts import domain_xml, domains, failures, files, shared
 from madang.machines.hosts.binding import libvirt
 
 
@@ -16,8 +16,10 @@ def change(connection: Any, uuid: str, target: str, path: str | None, force: boo
     """
     domain = domains.find(connection, uuid)
     kept = domain_xml.medium_xml(domains.inactive_xml(domain), target, path, system)
-    if path is not None and local:
+    if path is not None:
         files.check_iso(path)
+        if not local:
+            shared.require_iso(connection, path)
     if domain.isActive():
         live = domain_xml.medium_xml(domain.XMLDesc(0), target, path, system)
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | (libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE if force else 0)

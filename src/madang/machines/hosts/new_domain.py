@@ -14,8 +14,9 @@ BOOT_LOG, SERIAL_LOG = "boot.log", "serial.log"
 SPARE_PORTS = 8
 
 
-def xml_of(wish: Wish, system: bool = False) -> str:
-    """The definition of a new machine; `system`: for the libvirt of the whole machine, not for one of an account.
+def xml_of(wish: Wish, system: bool = False, local: bool = True) -> str:
+    """The definition of a new machine; `system`: for the libvirt of the whole machine, not for one of an account;
+    `local`: of this machine, not of another one.
 
     Raises InvalidInput (wrong_path, wrong_network, wrong_definition).
     """
@@ -45,12 +46,12 @@ def xml_of(wish: Wish, system: bool = False) -> str:
     SubElement(domain, "clock", offset="utc")
     for event, action in (("poweroff", "destroy"), ("reboot", "restart"), ("crash", "destroy")):
         _add(domain, f"on_{event}", action)
-    _devices(SubElement(domain, "devices"), wish, system)
+    _devices(SubElement(domain, "devices"), wish, system, local)
     domain_xml.set_order(domain, wish.boot_order)
     return domain_xml.written(domain)
 
 
-def _devices(devices: Element, wish: Wish, system: bool) -> None:
+def _devices(devices: Element, wish: Wish, system: bool, local: bool) -> None:
     SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
     for index in range(1, SPARE_PORTS + 7):  # six are taken by what follows
         SubElement(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
@@ -63,14 +64,14 @@ def _devices(devices: Element, wish: Wish, system: bool) -> None:
             drive.append(domain_xml.medium_source(medium, system))
         SubElement(drive, "target", dev=target, bus="sata")
         SubElement(drive, "readonly")
-    if (interface := _interface(wish.network)) is not None:
-        devices.append(interface)
+    if (card := interface(wish.network)) is not None:
+        devices.append(card)
     _serial_ports(devices, wish)
     channel = SubElement(devices, "channel", type="unix")
     SubElement(channel, "target", type="virtio", name=domain_xml.AGENT_CHANNEL)
-    # No port: who looks gets a connected socket from libvirt.
+    # No port: who looks gets a connected socket from libvirt, on another machine one in a folder of libvirt's own.
     graphics = SubElement(devices, "graphics", type="vnc")
-    SubElement(graphics, "listen", type="none")
+    SubElement(graphics, "listen", type="none" if local else "socket")
     SubElement(SubElement(devices, "video"), "model", type="vga", vram="16384")
     # An absolute pointer: the browser's and the guest's stay together.
     SubElement(devices, "input", type="tablet", bus="usb")
@@ -93,23 +94,24 @@ def _serial_ports(devices: Element, wish: Wish) -> None:
         SubElement(serial, "address", type="isa", iobase=domain_xml.DEBUG_PORT)
 
 
-def _interface(network: str) -> Element | None:
+def interface(network: str) -> Element | None:
+    """Its card; None: it has no network. Raises InvalidInput (wrong_network)."""
     kind, _, name = network.partition(":")
     if network == "none":
         return None
-    interface = Element("interface", type=kind)
+    card = Element("interface", type=kind)
     if network == "user":
         pass
     elif kind in ("network", "bridge") and re.fullmatch(r"[\w.+-]{1,64}", name):
-        SubElement(interface, "source", {kind: name})
+        SubElement(card, "source", {kind: name})
     else:
         raise InvalidInput(
             f"There is no kind of network {domain_xml.text(network)!r}.",
             code="wrong_network",
             hint='It is "user", "none", "network:NAME" or "bridge:NAME".',
         )
-    SubElement(interface, "model", type="virtio")
-    return interface
+    SubElement(card, "model", type="virtio")
+    return card
 
 
 def _add(parent: Element, tag: str, content: str, **attributes: str) -> Element:

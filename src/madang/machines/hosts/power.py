@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from madang.kernel.errors import Conflict, InvalidInput
+from madang.kernel.errors import Conflict, InvalidInput, MadangError
 from madang.machines.hosts import domain_xml, domains, failures, files
 from madang.machines.hosts.binding import libvirt
-from madang.machines.hosts.shapes import BootOrder, OnReboot
+from madang.machines.hosts.shapes import BootOrder, Drive, OnReboot
 
 _KEY_MILLISECONDS = 50
 _RESET_SECONDS = 5.0
@@ -40,7 +40,19 @@ def start(connection: Any, uuid: str, first: BootOrder | None, on_reboot: OnRebo
             raise failures.disk_in_use(_named(str(error), [drive.path for drive in definition.disks])) from error
         if domain.isActive():
             raise failures.running() from error
+        if not local and "No such file" in str(error):
+            raise _missing(str(error), definition.drives) from error
         raise
+
+
+def _missing(message: str, drives: Sequence[Drive]) -> MadangError:
+    """The drive whose file its host does not have."""
+    for drive in drives:
+        if drive.path and drive.path in message:
+            if drive.kind == "cdrom":
+                return failures.iso_missing(drive.path, "its host does not see this file")
+            return failures.disk_missing(drive.path)
+    return failures.libvirt_failed(message)
 
 
 def _named(message: str, paths: Sequence[str | None]) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from madang.machines.hosts import boot_log, domain_xml, domains
+from madang.kernel.errors import NotFound
+from madang.machines.hosts import boot_log, domain_xml, domains, shared
 from madang.machines.hosts.binding import libvirt
 from madang.machines.hosts.shapes import NAME_PREFIX, Definition, Drive, Seen, State
 
@@ -47,20 +49,37 @@ def _run_of(xml: str) -> _Run:
     return _Run(domain_xml.parse(xml), domain_xml.agent_connected(domain), domain_xml.run_began(domain))
 
 
-def snapshot(connection: Any, local: bool, began: Mapping[str, float]) -> dict[str, Seen]:
-    """`began`: when runs began that others have started, by uuid, where it was seen."""
+def snapshot(
+    connection: Any, local: bool, began: Mapping[str, float], uuids: Sequence[str] | None = None
+) -> dict[str, Seen]:
+    """`began`: when runs began that others have started, by uuid, where it was seen. `uuids`: only of these."""
     persistent = {each.UUIDString() for each in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)}
     flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT  # one that is busy must not hold up the others
+    if uuids is None:
+        found = connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, flags)
+    else:
+        there = _those(connection, uuids)
+        found = connection.domainListGetStats(there, libvirt.VIR_DOMAIN_STATS_STATE, flags) if there else []
     seen = {}
-    for domain, facts in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, flags):
+    for domain, facts in found:
         try:
             one = _seen(domain, facts["state.state"], facts["state.reason"], local, began)
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 continue  # gone meanwhile
             raise
+        if shared.is_probe(one.uuid):
+            continue
         seen[one.uuid] = msgspec.structs.replace(one, persistent=one.uuid in persistent)
     return seen
+
+
+def _those(connection: Any, uuids: Sequence[str]) -> list[Any]:
+    found = []
+    for uuid in uuids:
+        with contextlib.suppress(NotFound):
+            found.append(domains.find(connection, uuid))
+    return found
 
 
 def look(connection: Any, uuid: str, local: bool, began: Mapping[str, float]) -> Seen:
@@ -95,7 +114,8 @@ def _seen(domain: Any, number: int, reason: int, local: bool, began: Mapping[str
         definition=run.definition,
         agent=run.agent,
         since=run.began or began.get(seen.uuid),
-        boot_device=boot_log.read(log, run.definition.firmware) if local and log else None,
+        # Of machines of ours it is on storage that we have as well.
+        boot_device=boot_log.read(log, run.definition.firmware) if log and (local or seen.own) else None,
     )
 
 

@@ -7,16 +7,16 @@ import socket
 import threading
 from typing import Any
 
-from madang.machines.hosts import console
+from madang.machines.hosts import console, failures, link
 from madang.machines.hosts.binding import libvirt
 
 _PART_BYTES = 16_384
 _MOST_BYTES = 65_536
 
 
-def open_port(_connection: Any, uri: str, uuid: str) -> socket.socket:
+def open_port(_connection: Any, uri: str, uuid: str, silent_seconds: float) -> socket.socket:
     """Whoever had the port before loses it. Raises Conflict (machine_not_running, no_console)."""
-    connection = libvirt.open(uri)  # of its own: it stays with the port
+    connection = link.connect(uri, silent_seconds)  # of its own: it stays with the port
     try:
         domain = console.running(connection, uuid)
         stream = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
@@ -24,7 +24,7 @@ def open_port(_connection: Any, uri: str, uuid: str) -> socket.socket:
             domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
         except libvirt.libvirtError as error:
             if domain.isActive():
-                raise console.no_console(str(error)) from error
+                raise failures.no_console(str(error)) from error
             raise
     except BaseException:
         connection.close()

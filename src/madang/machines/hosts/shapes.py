@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, frozen=True):
     connect: float = 15.0
     call: float = 30.0  # of libvirt, one that answers at once normally
     retry: float = 1.0  # between attempts to reach a host that is lost
-    silent: float = 5.0  # between questions whether an idle host is still there
+    silent: float = 3.0  # between questions whether an idle host is still there
     command: float = 60.0  # qemu-img, where it does not copy
     agent: float = 5.0  # for an answer of the guest agent
     tray: float = 8.0  # for a guest to let go of its tray
@@ -53,6 +53,14 @@ class Wish(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return NAME_PREFIX + self.uuid
+
+
+class Hardware(msgspec.Struct, frozen=True):
+    """What of a machine is to be another; None: it stays as it is. `network` as in Wish."""
+
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    network: str | None = None
 
 
 class Drive(msgspec.Struct, frozen=True):
@@ -118,6 +126,15 @@ class Pool(msgspec.Struct, frozen=True):
     free_bytes: int
 
 
+class Capacity(msgspec.Struct, frozen=True):
+    """What a host has to run machines with."""
+
+    cpus: int
+    memory_bytes: int
+    free_bytes: int  # memory that neither its programs use nor its running machines may take
+    running: int  # machines, ours or not
+
+
 class DiskInfo(msgspec.Struct, frozen=True):
     """A disk image."""
 
@@ -150,6 +167,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     parent: str | None
     current: bool
     description: str = ""
+    disks: tuple[str, ...] | None = None  # files of the disks that the machine had; None: it does not say
 
 
 class GuestSystem(msgspec.Struct, frozen=True):

@@ -84,6 +84,8 @@ def _find(domain: Any, name: str) -> Any:
 
 def _snapshot(snapshot: Any) -> Snapshot:
     element = ElementTree.fromstring(snapshot.getXMLDesc(0))
+    domain = element.find("domain")
+    drives = domain_xml.parse(domain_xml.written(domain)).disks if domain is not None else None
     return Snapshot(
         name=snapshot.getName(),
         created_at=float(element.findtext("creationTime") or 0),
@@ -91,4 +93,5 @@ def _snapshot(snapshot: Any) -> Snapshot:
         parent=element.findtext("parent/name"),
         current=bool(snapshot.isCurrent()),
         description=element.findtext("description") or "",
+        disks=tuple(drive.path for drive in drives if drive.path) if drives is not None else None,
     )

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.daemons.machines.portal.house import Json, MachineClient, MachinePortal, media
+from tests.daemons.machines.portal.killing import assert_as_it_is
 from tests.support.libvirt import PrivateLibvirt
 from tests.support.waiting import eventually
 
@@ -58,7 +59,7 @@ def test_a_portal_that_is_killed_while_it_changes_a_machine(
         )  # type: ignore[misc]
         settled = kim.wait(machine, lambda one: not one["operation"], 20)
         assert settled["state"] == "shut_off"
-        assert_as_libvirt_has_it(settled, libvirtd)
+        assert_as_it_is(kim, libvirtd, machine)
         # What was meant and had begun was completed, not left half done: it is no change by somebody else.
         assert "changed_outside" not in kim.codes(machine)
 
@@ -78,17 +79,6 @@ def killed_after(portal: MachinePortal, ask: object, milliseconds: int) -> None:
     portal.kill()
     thread.join()
     portal.start()
-
-
-def assert_as_libvirt_has_it(machine: Json, libvirtd: PrivateLibvirt) -> None:
-    xml = libvirtd.virsh("dumpxml", "--inactive", machine["id"])
-    for medium in machine["current_media"]:
-        assert medium["path"] is None or medium["path"] in xml
-    first = {"hd": "disk", "hd_cdrom": "disk", "cdrom": "cdrom", "cdrom_hd": "cdrom"}[machine["boot_order"]]
-    device = xml.partition("<boot order='1'/>")[0].rpartition("device='")[2].partition("'")[0]
-    assert device == first, machine["boot_order"]
-    info = libvirtd.virsh("domblkinfo", machine["id"], "vda")
-    assert str(machine["disk_size"]) in info
 
 
 # What runs is killed.

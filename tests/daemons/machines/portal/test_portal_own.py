@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from madang.machines import local_host
+from madang.machines.own_libvirt import runtime_folder
 from tests.daemons.machines.portal.house import MachineClient
-from tests.support import libvirt
+from tests.support import libvirt, own_libvirt
 from tests.support.accounts import AS_ROOT, make_account, remove_account
+from tests.support.own_libvirt import daemons
 from tests.support.portal import PortalProcess
 from tests.support.waiting import eventually
 
@@ -37,21 +38,7 @@ def pool() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mo-", dir="/tmp"))
     folder.chmod(0o711)
     yield folder / "pool"
-    for daemon in daemons(folder):
-        daemon.kill()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def daemons(folder: Path) -> list[psutil.Process]:
-    """Our libvirtd: its home is in this folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.name() == "libvirtd" and process.environ().get("HOME", "").startswith(str(folder)):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
 
 
 def test_it_is_started_when_it_is_needed_and_again_when_it_is_killed(account: str, pool: Path) -> None:
@@ -60,6 +47,8 @@ def test_it_is_started_when_it_is_needed_and_again_when_it_is_killed(account: st
         "MACHINES_ACCOUNT": account,
         "MACHINES_DOMAIN_TYPE": "qemu",
         "MACHINES_MEMORY_BYTES": str(libvirt.MEMORY),
+        "MACHINES_DISK_BYTES": str(libvirt.DISK),
+        "MACHINES_KEEP_FREE_BYTES": "1000000",
         "MACHINES_LOOK_SECONDS": "1.0",
     }
     with PortalProcess(**settings) as portal:
@@ -78,5 +67,16 @@ def test_it_is_started_when_it_is_needed_and_again_when_it_is_killed(account: st
             kim.until_state(machine, "running", seconds=20)
             kim.act(machine, "force_off")
             assert kim.delete(f"/api/vms/{machine}", params={"name": "web"}).status_code == 204
-        for process in daemons(home):
-            process.kill()
+        own_libvirt.remove(portal.state, pool)
+        assert not runtime_folder(portal.state).exists() and not daemons(pool)
+
+
+def test_an_account_that_is_not_there_is_said(pool: Path) -> None:
+    if not AS_ROOT:
+        pytest.skip("an ordinary user runs it as themselves")
+    with PortalProcess(MACHINES_FOLDER=str(pool)) as portal:
+        portal.add_person("kim")
+        with MachineClient(portal.url, {"authorization": f"Bearer {portal.token_for('kim')}"}) as kim:
+            refused = kim.post("/api/vms", json={"name": "web"})
+            assert (refused.status_code, refused.json()["code"]) == (503, "host_unreachable"), refused.text
+            assert "account" in refused.json()["detail"]

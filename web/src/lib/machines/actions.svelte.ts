@@ -5,7 +5,7 @@ import { machines } from './machines.svelte';
 import { diskFirst, type Act, type BootOrder, type Machine } from './model';
 import { machineWords } from './words';
 
-export type DialogName = 'act' | 'apply' | 'insert' | 'describe' | 'remove' | 'grow' | 'preset' | 'clone' | 'share';
+export type DialogName = 'act' | 'apply' | 'insert' | 'describe' | 'remove' | 'grow' | 'preset' | 'clone' | 'share' | 'hardware';
 
 /** Which dialog is open about which machine; drawn once, by MachineDialogs. */
 class OpenDialog {
@@ -31,7 +31,7 @@ class OpenDialog {
 export const dialog = new OpenDialog();
 
 /** Where on the page something was done, and where its refusal is told. */
-export type Part = 'power' | 'boot' | 'media' | 'installation' | 'disk' | 'operation' | 'about' | 'copies';
+export type Part = 'power' | 'boot' | 'media' | 'installation' | 'disk' | 'disks' | 'hardware' | 'operation' | 'about' | 'copies';
 
 export interface Doing {
   part: Part;

@@ -7,15 +7,18 @@ import type {
   BootPreset,
   ChosenSchedule,
   Disk,
+  FurtherDisk,
   InstallationStatus,
   Iso,
   Machine,
+  NewHardware,
   NewMachine,
   Operation,
   Options,
   Share,
   Snapshot,
   Template,
+  Stranger,
 } from './model';
 
 const base = '/api/vms';
@@ -42,6 +45,9 @@ export const machinesApi = {
     api<Machine>('POST', of(id, '/boot-order'), { body: { boot_order, apply }, headers: ifMatch(etag) }),
   applyBootOrder: (id: string) => api<Machine>('POST', of(id, '/boot-order/apply')),
   discardBootOrder: (id: string) => api<Machine>('POST', of(id, '/boot-order/discard')),
+  changeHardware: (id: string, wish: NewHardware, etag: string) =>
+    api<Machine>('PATCH', of(id, '/hardware'), { body: wish, headers: ifMatch(etag) }),
+  discardHardware: (id: string) => api<Machine>('POST', of(id, '/hardware/discard')),
   bootOnce: (id: string, boot_order: BootOrder) => api<Machine>('POST', of(id, '/boot-order/once'), { body: { boot_order } }),
   forgetOnce: (id: string) => api<Machine>('DELETE', of(id, '/boot-order/once')),
   addPreset: (name: string, boot_order: BootOrder) =>
@@ -62,6 +68,23 @@ export const machinesApi = {
   disk: (id: string) => api<Disk>('GET', of(id, '/disk')),
   grow: (id: string, size_gb: number) => api<Machine>('POST', of(id, '/disk/resize'), { body: { size_gb } }),
   growInside: (id: string) => api<Machine>('POST', of(id, '/disk/grow-inside')),
+
+  /** One's own further disks, in machines or not. */
+  ownDisks: () => api<FurtherDisk[]>('GET', `${base}/disks`),
+  disksOf: (id: string) => api<FurtherDisk[]>('GET', of(id, '/disks')),
+  addDisk: (id: string, name: string, size_gb: number) => api<Machine>('POST', of(id, '/disks'), { body: { name, size_gb } }),
+  attachDisk: (id: string, disk: string) => api<Machine>('POST', of(id, '/disks/attach'), { body: { disk } }),
+  detachDisk: (id: string, disk: string) => api<Machine>('POST', of(id, '/disks/detach'), { body: { disk } }),
+  /** Gives the other machine, or this one while it has not let go yet. */
+  moveDisk: (id: string, disk: string, to: string) => api<Machine>('POST', of(id, '/disks/move'), { body: { disk, to } }),
+  growDisk: (disk: string, size_gb: number) =>
+    api<FurtherDisk>('POST', `${base}/disks/${encodeURIComponent(disk)}/resize`, { body: { size_gb } }),
+  removeDisk: (disk: string, name: string) =>
+    api<void>('DELETE', `${base}/disks/${encodeURIComponent(disk)}?${new URLSearchParams({ name })}`),
+
+  strangers: () => api<Stranger[]>('GET', `${base}/strangers`),
+  adopt: (id: string, how: { host: string; person: string; name: string }) =>
+    api<Machine>('POST', `${base}/strangers/${encodeURIComponent(id)}/adopt`, { body: how }),
 
   pressKeys: (id: string, keys: string[]) => api<void>('POST', of(id, '/keys'), { body: { keys } }),
   screenshotUrl: (id: string) => of(id, '/screenshot'),

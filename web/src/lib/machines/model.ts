@@ -234,6 +234,31 @@ export interface Disk {
   can_grow_inside: boolean;
 }
 
+/** A disk beside the one that a machine boots from. */
+export interface FurtherDisk {
+  id: string;
+  name: string;
+  size: number;
+  /** What it takes in the pool; null: not known. */
+  used: number | null;
+  host: string;
+  path: string;
+  /** null: it is in no machine. */
+  machine_id: string | null;
+  created_at: string;
+}
+
+/** A machine of libvirt that is nobody's here yet. */
+export interface Stranger {
+  id: string;
+  name: string;
+  host: string;
+  state: MachineState;
+  cpus: number;
+  memory_bytes: number;
+  disk_path: string | null;
+}
+
 export interface Host {
   name: string;
   connected: boolean;
@@ -292,6 +317,13 @@ export interface NewMachine {
   start?: boolean;
 }
 
+/** What is left out stays as it is. */
+export interface NewHardware {
+  cpus?: number;
+  memory_bytes?: number;
+  network?: string;
+}
+
 /** It has a run now: what is changed may have to wait for the next start. */
 export function isOn(machine: Pick<Machine, 'state' | 'last_state'>): boolean {
   const state = machine.state === 'unknown' ? machine.last_state : machine.state;
@@ -339,8 +371,9 @@ export function lacksMedium(machine: Pick<Machine, 'boot_order' | 'next_boot' | 
 /** The order that boots the disk, and goes on to a CD only where the disk holds no system. */
 export const diskFirst: BootOrder = 'hd_cdrom';
 
-export function pendingOrder(machine: Pick<Machine, 'pending'>): Pending | undefined {
-  return machine.pending.find((item) => item.what === 'boot_order');
+/** What waits for the next start: of its boot order, or of its hardware. */
+export function pendingOf(machine: Pick<Machine, 'pending'>, part: 'boot' | 'hardware'): Pending[] {
+  return machine.pending.filter((item) => (item.what === 'boot_order') === (part === 'boot'));
 }
 
 /** Changes when there may be something new to read of a machine; its deletion leaves nothing to read. */

@@ -66,15 +66,25 @@ export function errorsOf(form: Form, options: Options, words: MachineWords, lang
     ['disk', options.disk_bytes, gigabyte],
   ];
   for (const [field, range, unit] of numbers) {
-    const value = form[field];
-    const shown = (amount: number) => (unit === 1 ? String(amount) : size(amount, language));
-    if (value === null || !Number.isFinite(value) || value * unit < range.least || value * unit > range.most)
-      errors[field] = say.range(shown(range.least), shown(range.most));
-    else if (unit === 1 && !Number.isInteger(value)) errors[field] = say.whole;
+    const wrong = numberError(form[field], range, unit, words, language);
+    if (wrong) errors[field] = wrong;
   }
   const total = hostOf(form, options.hosts)?.pool?.total;
   if (!errors.disk && total !== undefined && (form.disk ?? 0) * gigabyte > total) errors.disk = say.tooLarge(size(total, language));
   return errors;
+}
+
+/** What is wrong with a number in a field, of so many bytes (1: a count); '' when it is right. */
+export function numberError(value: number | null, range: Range, unit: number, words: MachineWords, language: Language): string {
+  const shown = (amount: number) => (unit === 1 ? String(amount) : size(amount, language));
+  if (value === null || !Number.isFinite(value) || value * unit < range.least || value * unit > range.most)
+    return words.new.range(shown(range.least), shown(range.most));
+  return unit === 1 && !Number.isInteger(value) ? words.new.whole : '';
+}
+
+/** Memory in whole megabytes, as hosts give it. */
+export function wholeMegabytes(gigabytes: number): number {
+  return Math.round(gigabytes * 1024) * megabyte;
 }
 
 /** The disk may grow beyond the room there is now: it takes only what is written to it. */
@@ -83,14 +93,14 @@ export function promisesMore(form: Pick<Form, 'disk' | 'host'>, hosts: Host[]): 
   return free !== undefined && (form.disk ?? 0) * gigabyte > free;
 }
 
-/** What the portal is asked for. Memory in whole megabytes, as hosts give it. */
+/** What the portal is asked for. */
 export function wishOf(form: Form): NewMachine {
   return {
     name: form.name.trim(),
     notes: form.notes.trim() || undefined,
     cpus: form.cpus ?? undefined,
-    memory_bytes: form.memory === null ? undefined : Math.round(form.memory * 1024) * megabyte,
-    disk_bytes: form.disk === null ? undefined : Math.round(form.disk * 1024) * megabyte,
+    memory_bytes: form.memory === null ? undefined : wholeMegabytes(form.memory),
+    disk_bytes: form.disk === null ? undefined : wholeMegabytes(form.disk),
     iso_path: form.iso || undefined,
     second_iso_path: form.second || undefined,
     boot_order: form.order,
@@ -101,6 +111,7 @@ export function wishOf(form: Form): NewMachine {
   };
 }
 
-function inGigabytes(bytes: number): number {
+/** As a field shows it. */
+export function inGigabytes(bytes: number): number {
   return Math.round((bytes / gigabyte) * 1000) / 1000;
 }

@@ -12,6 +12,7 @@ export const kernel = {
     machines: 'Machines',
     site: 'Site',
     siteDesktops: 'Site desktops',
+    machineHosts: 'Machine hosts',
     people: 'People',
     audit: 'Audit trail',
     account: 'My account',

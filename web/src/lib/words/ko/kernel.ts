@@ -14,6 +14,7 @@ export const kernel: typeof english = {
     machines: '가상 머신',
     site: '사이트',
     siteDesktops: '전체 데스크톱',
+    machineHosts: '가상 머신 호스트',
     people: '사용자',
     audit: '감사 기록',
     account: '내 계정',
