@@ -33,6 +33,7 @@ export const machine = (id: string, some: Partial<Machine> = {}): Machine => ({
   protected: false,
   adopted: false,
   template: false,
+  everybody: false,
   linked: false,
   cloned_from: null,
   shares: [],
@@ -46,6 +47,7 @@ export const machine = (id: string, some: Partial<Machine> = {}): Machine => ({
   started_at: null,
   agent: false,
   screenshot: false,
+  next_backup_at: null,
   ...some,
 });
 

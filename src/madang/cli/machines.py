@@ -373,30 +373,6 @@ def revert(which: Which, taken: Annotated[str, typer.Argument(help="Id of a snap
 
 
 @app.command()
-def template(
-    which: Which, off: Annotated[bool, typer.Option("--off", help="Make it a machine again.")] = False
-) -> None:
-    """Make a machine a template, of which others are made."""
-    with PortalClient() as client:
-        machine = find(client, which)
-        done = client.post(f"/api/vms/{machine['id']}/template", json={"template": not off})
-        out.print(f"{escape(done['name'])} is a {'template' if done['template'] else 'machine'}.")
-
-
-@app.command()
-def clone(
-    which: Which,
-    name: Annotated[str, typer.Argument(help="What to call the new one.")],
-    linked: Annotated[bool, typer.Option("--linked", help="Keep only the difference to the template's disk.")] = False,
-) -> None:
-    """Make a machine of a template."""
-    with PortalClient() as client:
-        wish = {"name": name, "linked": linked}
-        made = waited(client, client.post(f"/api/vms/{find(client, which)['id']}/clone", json=wish))
-        out.print(f"Machine {made['id']} is {made['state']}.")
-
-
-@app.command()
 def backup(which: Which) -> None:
     """Back a machine up, also while it runs."""
     with PortalClient() as client:

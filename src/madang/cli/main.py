@@ -28,6 +28,7 @@ def run() -> None:
         ground,
         inside,
         lifetime,
+        machine_copies,
         machine_disks,
         machines,
         operators,
@@ -41,6 +42,7 @@ def run() -> None:
     for room in (lifetime, sharing, consent, inside):
         room.mount(desktops.app)
     app.add_typer(desktops.app, name="desktops")
+    machine_copies.mount(machines.app)
     machines.app.add_typer(machine_disks.app, name="disk")
     app.add_typer(machines.app, name="machines")
     app.add_typer(presets.app, name="presets")

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -57,6 +58,22 @@ class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     maintenance: Annotated[
         str, msgspec.Meta(max_length=300, description="Not empty: nothing new is started and people read this text.")
     ] = ""
+    time_zone: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=64,
+            description="Whose hours count for what comes at an hour of the day, as in `Asia/Seoul`. Empty: this "
+            "machine's.",
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a zone that this machine does not know."""
+        if self.time_zone:
+            try:
+                ZoneInfo(self.time_zone)
+            except (ZoneInfoNotFoundError, OSError, ValueError) as error:
+                raise ValueError(f"there is no time zone {self.time_zone!r}") from error
 
 
 class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

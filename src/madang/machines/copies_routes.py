@@ -10,7 +10,8 @@ from litestar import Response, delete, get, post
 from madang.identity.model import Visitor
 from madang.kernel.clock import iso, iso_or_none
 from madang.machines.adoption import Adoption
-from madang.machines.backups import Backup, Backups
+from madang.machines.backups import Backups
+from madang.machines.model import Machine
 from madang.machines.routes import AT_WORK, Answers
 from madang.machines.service import Machines
 from madang.machines.shapes import (
@@ -23,9 +24,10 @@ from madang.machines.shapes import (
     Template,
     problems,
 )
+from madang.machines.shelf import Backup
 from madang.machines.snapshots import Snapshots, known_of
 from madang.machines.templates import Templates
-from madang.machines.views import BackupView, MachineView, SnapshotView, StrangerView
+from madang.machines.views import BackupView, MachineView, SnapshotView, StrangerView, TemplateView
 
 CHANGES = {202: AT_WORK, **problems(401, 403, 404, 409, 422, 503)}
 
@@ -98,7 +100,16 @@ def _templates(templates: Templates, answers: Answers) -> Sequence[Any]:
         responses=CHANGES,
     )
     async def declare(visitor: Visitor, machine_id: MachineId, data: Template) -> Response[MachineView]:
-        return await answers.of((await templates.declare(visitor, machine_id, data.template), True))
+        return await answers.of((await templates.declare(visitor, machine_id, data.template, data.everybody), True))
+
+    @get(
+        "/vms/templates",
+        operation_id="listTemplates",
+        summary="What machines can be made of: one's own templates, and those for everybody",
+        responses=problems(401),
+    )
+    async def list_templates(visitor: Visitor) -> list[TemplateView]:
+        return [_template(one, visitor) for one in await templates.offered(visitor)]
 
     @post(
         "/vms/{machine_id:str}/clone",
@@ -119,7 +130,7 @@ def _templates(templates: Templates, answers: Answers) -> Sequence[Any]:
     async def flatten(visitor: Visitor, machine_id: MachineId) -> Response[MachineView]:
         return await answers.of(await templates.flatten(visitor, machine_id))
 
-    return declare, clone, flatten
+    return declare, list_templates, clone, flatten
 
 
 def _backups(backups: Backups, answers: Answers) -> Sequence[Any]:
@@ -239,4 +250,21 @@ def _backup(backup: Backup) -> BackupView:
         backup.size,
         iso_or_none(backup.verified_at),
         backup.safety,
+        len(backup.files),
+    )
+
+
+def _template(machine: Machine, visitor: Visitor) -> TemplateView:
+    """No more of somebody else's than what a machine of it would have."""
+    return TemplateView(
+        machine.id,
+        machine.name,
+        machine.person_id == visitor.person.id,
+        machine.offered,
+        machine.host,
+        machine.cpus,
+        machine.memory_bytes,
+        machine.disk_bytes,
+        machine.firmware,
+        machine.installation.value,
     )

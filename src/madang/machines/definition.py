@@ -12,11 +12,10 @@ from madang.identity.settings import IdentitySettings
 from madang.identity.sign_on import SignOn
 from madang.kernel.ground import Ground, Missing, Parts, Service
 from madang.kernel.loops import Loop
-from madang.kernel.settings import Settings, as_root
+from madang.kernel.settings import Settings, SiteSettings, as_root
 from madang.kernel.sockets import NO_LONGER_ALLOWED
 from madang.machines import (
     acts,
-    backups,
     boot_routes,
     copies_routes,
     disk_routes,
@@ -24,11 +23,13 @@ from madang.machines import (
     hardware_routes,
     iso_routes,
     making,
+    schedule_routes,
     snapshots,
     templates,
 )
 from madang.machines.adoption import Adoption
-from madang.machines.backups import Backups, Shelf
+from madang.machines.backup_work import Backing
+from madang.machines.backups import Backups
 from madang.machines.boot import Boot
 from madang.machines.catalogue import Catalogue
 from madang.machines.disk_store import DiskStore
@@ -42,9 +43,12 @@ from madang.machines.making import Making
 from madang.machines.media import Media
 from madang.machines.offers import Offers
 from madang.machines.operations import Operations
+from madang.machines.restoring import Restoring
 from madang.machines.routes import router
-from madang.machines.service import Machines
+from madang.machines.schedules import Schedules, site_schedule
+from madang.machines.service import Machines, quota_of
 from madang.machines.settings import MachinesSettings, backup_folder, claims, iso_folders
+from madang.machines.shelf import Shelf
 from madang.machines.snapshots import Snapshots
 from madang.machines.sockets import Doors
 from madang.machines.store import MachineStore
@@ -79,16 +83,19 @@ def assemble(ground: Ground) -> Parts:
         beat_seconds=settings.beat_seconds,
         host_seconds=settings.host_seconds,
     )
-    rooms = Making(fleet)
     disk_store = DiskStore(ground.database)
     shelf = Shelf(backup_folder(ground.settings), fleet.account or settings.account or None)
+    backing = Backing(shelf, disk_store, settings.backups_per_machine, settings.safety_backups_per_machine)
+    restoring = Restoring(backing, store, disk_store, fleet, quota_of(settings))
+    rooms = Making(fleet, restoring)
     operations.rooms = {
         **making.rooms(rooms),
         **acts.rooms(rooms, settings.shut_down_seconds),
         **snapshots.rooms(),
         **templates.rooms(),
         **disk_work.rooms(disk_store, store, operations),
-        **backups.rooms(shelf, settings.backups_per_machine),
+        **backing.rooms(),
+        **restoring.rooms(),
     }
     machines = Machines(ground, settings, fleet, catalogue, operations, store, journal, audit)
     uploads = Uploads(
@@ -110,6 +117,7 @@ def assemble(ground: Ground) -> Parts:
         await operations.stop()
         await supervisor.stop()
 
+    schedules = Schedules(machines, site_schedule(ground.settings[SiteSettings], settings))
     copies, people = Templates(machines), People(ground)
     further = [
         *boot_routes.routes(machines, boot, media),
@@ -123,6 +131,7 @@ def assemble(ground: Ground) -> Parts:
             Backups(machines, copies, shelf),
             Adoption(machines, people),
         ),
+        *schedule_routes.routes(schedules),
     ]
     return Parts(
         routes=[router(machines, people, inside, offers, sign_on, further)],
@@ -131,6 +140,7 @@ def assemble(ground: Ground) -> Parts:
             supervisor.loop,
             supervisor.catalogue_loop,
             operations.loop,
+            schedules.loop,
             Loop("machines doors", doors.check, ground.settings[IdentitySettings].recheck_seconds),
         ],
         start=supervisor.start,

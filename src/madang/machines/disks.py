@@ -54,7 +54,7 @@ class Disks:
         await self._refuse_beyond(machine.host, size)
         await self._machines.refuse_more(machine.person_id, Quota(disk_bytes=size))
         disk_id = "d" + "".join(secrets.choice(ID_ALPHABET) for _ in range(13))
-        path = str(self._machines.fleet.pool_folder / "disks" / f"{disk_id}.qcow2")
+        path = self._machines.fleet.further_disk_path(disk_id)
         disk = Disk(disk_id, machine.person_id, name, machine.host, path, size, clock.now(), machine.id)
         await self._store.add(disk)
         try:

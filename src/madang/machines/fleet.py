@@ -202,6 +202,9 @@ class Fleet:
     def disk_path(self, machine_id: str) -> str:
         return str(self.folder(machine_id) / "disk.qcow2")
 
+    def further_disk_path(self, disk_id: str) -> str:
+        return str(self.pool_folder / "disks" / f"{disk_id}.qcow2")
+
     def is_ours(self, machine: Machine) -> bool:
         """Whether its disk is one that was made for it: only those are ever removed."""
         return Path(machine.disk_path).parent == self.folder(machine.id)

@@ -51,15 +51,24 @@ class Journal:
 
     @retried
     async def add(
-        self, operation: Operation, holder: str, etag: str | None = None, *, edits: bool = False
+        self,
+        operation: Operation,
+        holder: str,
+        etag: str | None = None,
+        *,
+        edits: bool = False,
+        seen: Machine | None = None,
+        values: Mapping[str, Any] | None = None,
     ) -> Operation:
         """Store one; it is the holder's at once where nothing else is at work on the machine, and waits otherwise.
 
-        `edits`: whoever saw the machine before has seen an old one. Raises StaleEdit, NotFound, LimitReached (too many
-        wait).
+        `edits`: whoever saw the machine before has seen an old one. `seen`: only while the machine is in this version,
+        and `values` are noted of it at once. Raises StaleEdit, NotFound, LimitReached (too many wait), Stale.
         """
         async with self._database.write() as connection:
             machine = await checked(connection, operation.machine_id, etag)
+            if seen is not None and seen.version != machine.version:
+                raise Stale(machine.id)
             before = await _open_of(connection, operation.machine_id)
             if len(before) > self._queue_most:
                 raise LimitReached(
@@ -74,7 +83,8 @@ class Journal:
                 )
             await connection.execute(insert(operations).values(**row_of_operation(operation)))
             # Whoever looked at the machine before does not take for somebody else's doing what this is about to do.
-            await write(connection, machine, {"edition": machine.edition + 1} if edits else {})
+            edition = {"edition": machine.edition + 1} if edits else {}
+            await write(connection, machine, {**(values or {}), **edition})
         return operation
 
     @retried

@@ -14,12 +14,13 @@ from madang.machines.fleet import Fleet
 from madang.machines.hosts.shapes import DiskInfo, Seen
 from madang.machines.model import Machine, Run, State
 from madang.machines.operations import Changes, Outcome, Room, Work
+from madang.machines.restoring import Restoring
 from madang.machines.rules import begun, followed, media_of, plan_start
 
 
 def rooms(making: Making) -> dict[str, Room]:
     return {
-        "create": Room(making.create, can_cancel=True),
+        "create": Room(making.create, can_cancel=True, undo=making.undo),
         "start": Room(making.start),
         "delete": Room(making.delete),
         "title": Room(making.title),
@@ -27,21 +28,21 @@ def rooms(making: Making) -> dict[str, Room]:
 
 
 class Making:
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, restoring: Restoring) -> None:
         self._fleet = fleet
+        self._restoring = restoring
 
     async def create(self, work: Work) -> Outcome:
         """Disk, definition and, if asked for, the first start. What fails leaves nothing behind."""
-        machine = work.machine
         try:
             work.progress(None, "disk")
             disk = await self._disk(work)
             work.progress(None, "defining")
             await self.define(work)
+            if work.given.get("backup"):
+                await self._restoring.further(work)
         except (MadangError, asyncio.CancelledError):
-            with contextlib.suppress(MadangError):
-                await work.host.undefine(machine.id, [machine.disk_path])
-                await self._fleet.clear(machine, work.host)
+            await self.undo(work)
             raise
 
         def made(now: Machine, seen: Seen | None) -> Mapping[str, Any]:
@@ -53,14 +54,23 @@ class Making:
         begun = await self.start(work)
         return Outcome(lambda now, seen: {**made(now, seen), **begun.changes(now, seen)})
 
+    async def undo(self, work: Work) -> bool:
+        """Nothing is left of it."""
+        if work.given.get("backup"):
+            await self._restoring.remove_further(work)
+        with contextlib.suppress(MadangError):
+            await work.host.undefine(work.machine.id, [work.machine.disk_path])
+            await self._fleet.clear(work.machine, work.host)
+        return True
+
     async def _disk(self, work: Work) -> DiskInfo:
         """An empty one, or one of a template's or of a backup's."""
         path, source = work.machine.disk_path, work.given.get("source")
         try:
+            if work.given.get("backup"):
+                return await self._restoring.first(work)
             if source is None:
                 return await work.host.create_disk(path, work.machine.disk_bytes)
-            if work.given.get("backup"):
-                return await work.host.restore_disk(str(source), path, work.progress)
             linked = bool(work.given.get("linked"))
             return await work.host.clone_disk(str(source), path, linked, work.progress, work.machine.parent)
         except Conflict as error:

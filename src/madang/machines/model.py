@@ -86,6 +86,31 @@ class Share(msgspec.Struct, frozen=True):
     mode: Literal["view", "operate"]
 
 
+Every = Literal["off", "daily", "weekly"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """When a machine is backed up by itself: at an hour of the site's time zone; `weekday` is of weekly ones."""
+
+    every: Every
+    hour: int
+    weekday: Weekday
+
+
+class BackupPlan(msgspec.Struct, frozen=True):
+    """Backups of a machine that come by themselves, and what came of the last one.
+
+    `own`: what its owner chose, None: whatever the site's is. `next_at` was computed by `timed`; where that is not what
+    is in force any more, it is computed anew. `failure`: why the last backup, by itself or not, could not be made.
+    """
+
+    own: Schedule | None = None
+    timed: Schedule | None = None
+    next_at: float | None = None
+    failure: Failure | None = None
+
+
 class Machine(msgspec.Struct, frozen=True):
     """A virtual machine of one person, as it is stored. Times in seconds since the epoch, sizes in bytes."""
 
@@ -124,10 +149,12 @@ class Machine(msgspec.Struct, frozen=True):
     protected: bool = False
     adopted: bool = False
     template: bool = False  # others are made of it, and it does not run itself
+    offered: bool = False  # a template that everybody may make machines of
     parent: str | None = None  # the template that its disk holds only the difference to
     cloned_from: str | None = None  # the name of the template it was made of
     shares: tuple[Share, ...] = ()
     failure: Failure | None = None
+    backup_plan: BackupPlan | None = None
 
     def share_of(self, person_id: str) -> Share | None:
         return next((share for share in self.shares if share.person_id == person_id), None)
@@ -135,6 +162,10 @@ class Machine(msgspec.Struct, frozen=True):
     @property
     def live(self) -> bool:
         return self.state in LIVE
+
+    @property
+    def plan(self) -> BackupPlan:
+        return self.backup_plan or BackupPlan()
 
     @property
     def has_medium(self) -> bool:

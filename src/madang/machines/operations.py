@@ -85,6 +85,9 @@ class Room(msgspec.Struct, frozen=True):
     can_cancel: bool = False
     repeatable: bool = True  # False: one that was cut off has failed, as nobody knows whether it was done
     edits: bool = False  # it changes what somebody may decide on
+    failed: Callable[[Failure], Changes] | None = None  # what the machine's record keeps of a failure
+    # Takes away what somebody who is gone had begun, when it is cancelled. False: there is no way back any more.
+    undo: Callable[[Work], Awaitable[bool]] | None = None
     alters: frozenset[str] = frozenset()  # what of the record may differ from reality when it fails in the middle
     dropped: Callable[[Operation], Awaitable[None]] | None = None  # one was cancelled before it was begun
 
@@ -164,10 +167,13 @@ class Operations:
             operation, state=OperationState.RUNNING, holder=self._holder, started_at=operation.created_at
         )
 
-    async def add(self, operation: Operation, etag: str | None = None) -> Operation:
-        """Store it, and begin if nothing else is at work on the machine. Raises StaleEdit, NotFound, LimitReached."""
+    async def add(
+        self, operation: Operation, etag: str | None = None, *, seen: Machine | None = None, **values: Any
+    ) -> Operation:
+        """Store it, and begin if nothing else is at work on the machine. `seen`, `values`: as for the journal. Raises
+        StaleEdit, NotFound, LimitReached, Stale."""
         edits = self.rooms[operation.kind].edits
-        operation = await self._journal.add(operation, self._holder, etag, edits=edits)
+        operation = await self._journal.add(operation, self._holder, etag, edits=edits, seen=seen, values=values)
         if operation.state is OperationState.RUNNING:
             self.begin(operation)
         else:
@@ -269,7 +275,9 @@ class Operations:
     async def _take(self, operation: Operation) -> None:
         again = operation.state is OperationState.RUNNING
         with contextlib.suppress(Stale):
-            self.begin(await self._journal.claim(operation, self._holder), again=again)
+            claimed = await self._journal.claim(operation, self._holder)
+            self.begin(claimed, again=again)
+            self._cancel_here(claimed)  # who asked for that may not have been heard by whoever held it
 
     async def _run(self, operation: Operation, *, again: bool) -> Ended:
         """Work on it to its end, store that, go on with the next one of the machine."""
@@ -293,7 +301,7 @@ class Operations:
         if machine is None or room is None or (again and not room.repeatable):
             return await self._over(operation, OperationState.FAILED, failure=INTERRUPTED)
         await self.tell(operation, machine)
-        if operation.id in self._cancelled:
+        if operation.id in self._cancelled and await self._undone(operation, machine, again=again):
             return await self._over(operation, OperationState.CANCELLED)
         work: Work | None = None
         try:
@@ -318,6 +326,17 @@ class Operations:
             return Ended(msgspec.structs.replace(operation, state=OperationState.DONE, ended_at=clock.now()))
         seen = await self._look(work)
         return await self._over(operation, OperationState.DONE, outcome, seen)
+
+    async def _undone(self, operation: Operation, machine: Machine, *, again: bool) -> bool:
+        """Of one that is cancelled before we begin with it; False where it has to be completed."""
+        undo = self.rooms[operation.kind].undo
+        if not again or undo is None:
+            return True
+        try:
+            return await undo(Work(operation, machine, self.host_of(machine), again=True))
+        except MadangError as error:
+            log.info("not all could be undone", kind=operation.kind, machine=machine.id, code=error.code)
+            return True
 
     async def _with_progress(self, room: Room, work: Work) -> Outcome:
         """The room's work; its progress is stored and told while it goes on."""
@@ -393,10 +412,17 @@ class Operations:
         """A machine that could not be made says why; one whose host was lost is not known any more."""
         if operation.kind == "create":
             return lambda _machine, _seen: {"state": State.FAILED, "failure": failure or CANCELLED}
+        room = self.rooms.get(operation.kind)
+        said = (
+            room.failed(failure) if room is not None and room.failed is not None and failure is not None else no_changes
+        )
         if failure is not None and failure.code == UNREACHABLE:
-            return lambda machine, _seen: {"unknown_since": machine.unknown_since or clock.now()}
-        alters = self.rooms[operation.kind].alters if operation.kind in self.rooms else frozenset()
-        return lambda machine, seen: kept(machine, seen, alters) if seen is not None else {}
+            return lambda machine, seen: {"unknown_since": machine.unknown_since or clock.now(), **said(machine, seen)}
+        alters = room.alters if room is not None else frozenset()
+        return lambda machine, seen: {
+            **(kept(machine, seen, alters) if seen is not None else {}),
+            **said(machine, seen),
+        }
 
 
 def _no_host(_machine: Machine) -> Host:

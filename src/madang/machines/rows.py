@@ -8,7 +8,17 @@ import msgspec
 from sqlalchemy import RowMapping
 
 from madang.kernel.errors import Failure
-from madang.machines.model import Installation, Machine, Medium, Operation, OperationState, Run, Share, State
+from madang.machines.model import (
+    BackupPlan,
+    Installation,
+    Machine,
+    Medium,
+    Operation,
+    OperationState,
+    Run,
+    Share,
+    State,
+)
 
 _texts = msgspec.json.Decoder(tuple[str, ...])
 # Those columns that hold a structure, as JSON; NULL where there is None.
@@ -20,6 +30,7 @@ _OF_MACHINES: dict[str, msgspec.json.Decoder[Any]] = {
     "dismissed": _texts,
     "shares": msgspec.json.Decoder(tuple[Share, ...]),
     "failure": msgspec.json.Decoder(Failure),
+    "backup_plan": msgspec.json.Decoder(BackupPlan),
 }
 _OF_OPERATIONS: dict[str, msgspec.json.Decoder[Any]] = {
     "given": msgspec.json.Decoder(dict[str, str | int | bool | None]),

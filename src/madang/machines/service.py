@@ -30,7 +30,7 @@ from madang.machines.views import MachineView, OperationView
 NAME_LONGEST = 80
 LEAST_MEMORY, LEAST_DISK = 16 * 1024**2, 1024**2
 # Operations by which the further disks of a person become other ones.
-DISK_KINDS = frozenset({"add_disk", "attach_disk", "detach_disk", "move_disk", "grow_disk"})
+DISK_KINDS = frozenset({"add_disk", "attach_disk", "detach_disk", "move_disk", "grow_disk", "restore"})
 NO_MACHINE = "There is no such machine of yours."
 
 
@@ -237,24 +237,28 @@ class Machines:
         await self.tell(machine)
         return machine
 
-    async def refuse_with_clones(self, machine: Machine) -> None:
-        """Raise Conflict while the disks of others hold only the difference to its disk."""
-        if clones := [one.name for one in await self.store.all() if one.parent == machine.id]:
-            raise Conflict(
-                f"{len(clones)} machines need its disk: {', '.join(clones[:5])}.",
-                code="has_clones",
-                title="Others are linked to it",
-                hint="Delete them, or make their disks whole.",
-            )
+    async def refuse_with_clones(self, visitor: Visitor, machine: Machine) -> None:
+        """Raise Conflict while the disks of others hold only the difference to its disk. Those of other people are
+        counted, not named."""
+        clones = await self.store.linked_to(machine.id)
+        if not clones:
+            return
+        own = [one.name for one in clones if one.person_id == visitor.person.id]
+        foreign = len(clones) - len(own)
+        said = [", ".join(own[:5])] if own else []
+        said += [f"{foreign} of other people"] if foreign else []
+        raise Conflict(
+            f"{len(clones)} {'machine needs' if len(clones) == 1 else 'machines need'} its disk: {' and '.join(said)}.",
+            code="has_clones",
+            title="Others are linked to it",
+            hint="Their owners can delete them, or make their disks whole." if foreign else
+            "Delete them, or make their disks whole.",
+            own=len(own),
+            others=foreign,
+        )  # fmt: skip
 
     def quota(self) -> Quota:
-        limits = self.settings
-        return Quota(
-            machines=limits.machines_per_person or None,
-            cpus=limits.cpus_per_person or None,
-            memory_bytes=limits.memory_bytes_per_person or None,
-            disk_bytes=limits.disk_bytes_per_person or None,
-        )
+        return quota_of(self.settings)
 
     async def refuse_more(self, person_id: str, more: Quota) -> None:
         """Raise LimitReached when a person may not have so much more."""
@@ -275,8 +279,9 @@ class Machines:
             raise Conflict("It is protected.", code="protected", hint="Take its protection off first.")
         if machine.live:
             raise Conflict("It runs.", code="machine_running", title="The machine runs", hint="Force it off first.")
-        await self.refuse_with_clones(machine)
-        _, over = await self.act(visitor, machine, "delete", {"disks": disks})
+        await self.refuse_with_clones(visitor, machine)
+        # Whoever links a machine to its disk meanwhile makes it another edition.
+        _, over = await self.act(visitor, machine, "delete", {"disks": disks}, str(machine.edition))
         return None if over else machine
 
     async def describe(
@@ -399,6 +404,13 @@ class Machines:
         """How far it is, and the machine where that is another one by it."""
         shown = self.shown_operation(operation)
         await self._ground.events.publish("machines.operation", {"operation": shown}, person=operation.person_id)
+        if (
+            operation.failure is not None and machine is not None and not operation.asked_by
+        ):  # nobody waits for its answer
+            await self.audit.record(
+                f"machine.{operation.kind}", person=None, object=operation.machine_id,
+                outcome="failed", detail=f"{operation.failure.code}: {operation.failure.detail}",
+            )  # fmt: skip
         if operation.over and operation.kind in DISK_KINDS:
             await self.tell_disks(operation.person_id)
         if machine is None and operation.state is not OperationState.RUNNING:
@@ -424,6 +436,16 @@ def _there(operation: Operation | None) -> Operation:
     if operation is None:
         raise NotFound("There is no such operation.", code="operation_not_found", hint="It may be forgotten.")
     return operation
+
+
+def quota_of(limits: MachinesSettings) -> Quota:
+    """What one person may have."""
+    return Quota(
+        machines=limits.machines_per_person or None,
+        cpus=limits.cpus_per_person or None,
+        memory_bytes=limits.memory_bytes_per_person or None,
+        disk_bytes=limits.disk_bytes_per_person or None,
+    )
 
 
 def within(field: str, value: int | None, default: int, least: int, most: int) -> int:

@@ -11,12 +11,15 @@ import msgspec
 from madang.kernel.claims import Claim
 from madang.kernel.settings import Settings, as_root
 from madang.machines.hosts.shapes import BootOrder
+from madang.machines.model import Every, Weekday
+from madang.machines.schedule import WEEKDAYS, Rule
 
 ROUTES = ("/machines/", "/api/vms", "/api/isos")
 GIB = 1024**3
 MIB = 1024**2
 BOOT_ORDERS: tuple[BootOrder, ...] = get_args(BootOrder)
 _ORDERS = "|".join(BOOT_ORDERS)
+_DAYS = "|".join(WEEKDAYS)
 
 
 class MachinesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +120,35 @@ class MachinesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backups_per_machine: Annotated[
         int, msgspec.Meta(ge=1, le=1000, description="A machine keeps so many backups, the newest ones.")
     ] = 5
+    safety_backups_per_machine: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=1000, description="Beside those, so many of what was there before something was restored over it."
+        ),
+    ] = 2
+    backup_rule: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^(choose|force|forbid)$",
+            description="Backups that come by themselves: owners `choose` (who does not has the site's schedule), the "
+            "site's schedule holds for all (`force`), or there are none (`forbid`).",
+        ),
+    ] = "choose"
+    backup_every: Annotated[
+        str, msgspec.Meta(pattern="^(off|daily|weekly)$", description="The site's schedule: `off`, `daily`, `weekly`.")
+    ] = "off"
+    backup_hour: Annotated[
+        int, msgspec.Meta(ge=0, le=23, description="Its hour, in the site's time zone (site.time_zone).")
+    ] = 2
+    backup_weekday: Annotated[str, msgspec.Meta(pattern=f"^({_DAYS})$", description="Its day, where it is weekly.")] = (
+        "sunday"
+    )
+    backups_at_once: Annotated[
+        int, msgspec.Meta(ge=1, le=1000, description="So many that come by themselves are made at once; the rest wait.")
+    ] = 2
+    backup_look_seconds: Annotated[
+        float, msgspec.Meta(gt=0, description="The loop looks this often whether a backup is due.")
+    ] = 30.0
     look_seconds: Annotated[
         float, msgspec.Meta(gt=0, description="The loop looks at all machines this often; events wake it at once.")
     ] = 5.0
@@ -162,6 +194,18 @@ class MachinesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def boot_order(self) -> BootOrder:
         """The default one."""
         return cast(BootOrder, self.default_boot_order)
+
+    @property
+    def rule(self) -> Rule:
+        return cast(Rule, self.backup_rule)
+
+    @property
+    def every(self) -> Every:
+        return cast(Every, self.backup_every)
+
+    @property
+    def weekday(self) -> Weekday:
+        return cast(Weekday, self.backup_weekday)
 
     def presets(self) -> Mapping[str, BootOrder]:
         """The site's, by their names."""

@@ -51,6 +51,9 @@
     POST   /api/vms/{uuid}/template                Template -> MachineView
     POST   /api/vms/{uuid}/clone                   NewClone -> MachineView of the new one (201)
     POST   /api/vms/{uuid}/disk/flatten            -> MachineView: a linked clone's disk becomes whole
+    GET    /api/vms/templates                      TemplateView[]: one's own, and those for everybody
+    GET    /api/vms/{uuid}/backup-schedule         BackupScheduleView: when it is backed up by itself
+    PUT    /api/vms/{uuid}/backup-schedule         ChosenSchedule -> BackupScheduleView
     GET    /api/vms/{uuid}/backups                 BackupView[], newest first
     POST   /api/vms/{uuid}/backups                 -> MachineView
     POST   /api/vms/{uuid}/backups/{id}/verify     -> MachineView
@@ -84,6 +87,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from madang.kernel.http import Problem
+from madang.machines.model import Weekday
 
 BootOrder = Literal["cdrom_hd", "hd", "cdrom", "hd_cdrom"]
 Firmware = Literal["bios", "uefi"]
@@ -237,9 +241,18 @@ class NewSnapshot(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Template(msgspec.Struct, forbid_unknown_fields=True):
-    """A template does not run; machines are made of it."""
+    """A template does not run; machines are made of it. `everybody`: by everybody (operators), None: as it is."""
 
     template: bool
+    everybody: bool | None = None
+
+
+class ChosenSchedule(msgspec.Struct, forbid_unknown_fields=True):
+    """`site`: whenever the site's are; what is left out is as the site's."""
+
+    every: Literal["site", "off", "daily", "weekly"]
+    hour: Annotated[int, msgspec.Meta(ge=0, le=23, description="In the site's time zone.")] | None = None
+    weekday: Weekday | None = None
 
 
 class NewClone(msgspec.Struct, forbid_unknown_fields=True):

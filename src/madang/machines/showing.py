@@ -56,6 +56,7 @@ def view(machine: Machine) -> MachineView:
         protected=machine.protected,
         adopted=machine.adopted,
         template=machine.template,
+        everybody=machine.offered,
         linked=machine.parent is not None,
         cloned_from=machine.cloned_from,
         suggestions=suggestions_view(machine),
@@ -67,6 +68,7 @@ def view(machine: Machine) -> MachineView:
         started_at=iso_or_none(run.since) if run else None,
         agent=run.agent if run else False,
         screenshot=run is not None and machine.unknown_since is None,
+        next_backup_at=iso_or_none(machine.plan.next_at) if not machine.template else None,
     )
 
 

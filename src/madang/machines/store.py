@@ -80,6 +80,18 @@ class MachineStore:
                 found += [machine_of(row) for row in (await connection.execute(part)).mappings()]
         return found
 
+    async def templates(self, person_id: str) -> Sequence[Machine]:
+        """A person's, and those for everybody."""
+        chosen = select(machines).where(machines.c.template, (machines.c.person_id == person_id) | machines.c.offered)
+        async with self._database.read() as connection:
+            return [machine_of(row) for row in (await connection.execute(chosen)).mappings()]
+
+    async def linked_to(self, machine_id: str) -> Sequence[Machine]:
+        """Machines whose disks hold only the difference to its disk."""
+        chosen = select(machines).where(machines.c.parent == machine_id).order_by(machines.c.created_at)
+        async with self._database.read() as connection:
+            return [machine_of(row) for row in (await connection.execute(chosen)).mappings()]
+
     async def used(self, person_id: str) -> Quota:
         """What a person has."""
         async with self._database.read() as connection:
@@ -93,8 +105,10 @@ class MachineStore:
 
     @retried
     async def add(self, machine: Machine, operation: Operation, quota: Quota) -> None:
-        """Store a new machine with the operation that makes it. Raises LimitReached."""
+        """Store a new machine with the operation that makes it. Raises LimitReached, Conflict (not_a_template)."""
         async with self._database.write() as connection:
+            if machine.parent is not None:
+                await _link_to(connection, machine.parent)
             refuse_more(await _used(connection, machine.person_id), _size(machine), quota)
             await connection.execute(insert(machines).values(**row_of(machine)))
             await connection.execute(insert(operations).values(**row_of_operation(operation)))
@@ -145,6 +159,16 @@ class MachineStore:
 async def find(connection: AsyncConnection, machine_id: str) -> Machine | None:
     row = (await connection.execute(select(machines).where(machines.c.id == machine_id))).mappings().one_or_none()
     return machine_of(row) if row else None
+
+
+async def _link_to(connection: AsyncConnection, template_id: str) -> None:
+    """Whoever decides now whether its disk may go has seen an old edition of it. Raises Conflict (not_a_template)."""
+    template = await find(connection, template_id)
+    ends = (operations.c.machine_id == template_id, operations.c.kind.in_(["delete", "restore"]))
+    ending = select(operations.c.id).where(*ends, operations.c.ended_at.is_(None))
+    if template is None or not template.template or (await connection.execute(ending)).first() is not None:
+        raise Conflict("It is no template any more.", code="not_a_template", hint="Choose another one.")
+    await write(connection, template, {"edition": template.edition + 1})
 
 
 async def checked(connection: AsyncConnection, machine_id: str, etag: str | None) -> Machine:

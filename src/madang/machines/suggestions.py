@@ -27,6 +27,7 @@ class Suggestion(msgspec.Struct, frozen=True):
     same_identity    it was made of a template (`path` is its name), and may still say that it is that one
     eject            its system is installed, and the ISO in `target` is still in
     grow_inside      its disk grew, and the system inside may have to take the room
+    backup_failed    its last backup, by itself or not, could not be made
     changed_outside  somebody changed `changed` past us
     """
 
@@ -54,6 +55,8 @@ def _all(machine: Machine) -> Iterator[Suggestion]:
         yield Suggestion("grow_inside", can_do=agent)
     if machine.cloned_from is not None:
         yield Suggestion("same_identity", path=machine.cloned_from)
+    if machine.plan.failure is not None:
+        yield Suggestion("backup_failed")
     if machine.outside:
         yield Suggestion("changed_outside", changed=machine.outside)
 

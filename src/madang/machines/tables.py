@@ -46,10 +46,12 @@ machines = Table(
     Column("protected", Boolean, nullable=False),
     Column("adopted", Boolean, nullable=False),
     Column("template", Boolean, nullable=False),
+    Column("offered", Boolean, nullable=False),
     Column("parent", String(36)),
     Column("cloned_from", String(80)),
     Column("shares", LargeBinary, nullable=False),  # as in the table below, to be shown
     Column("failure", LargeBinary),
+    Column("backup_plan", LargeBinary),
     Index("ix_machines_person_id_created_at", "person_id", "created_at"),
     Index("ix_machines_parent", "parent"),
 )

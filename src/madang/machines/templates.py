@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from madang.identity.model import Visitor, checked_text
 from madang.kernel import clock
-from madang.kernel.errors import Conflict
+from madang.kernel.errors import Conflict, Forbidden
 from madang.machines.hosts.shapes import Seen
 from madang.machines.model import Machine, Medium, State
 from madang.machines.operations import Outcome, Room, Work
@@ -36,8 +36,16 @@ class Templates:
     def __init__(self, machines: Machines) -> None:
         self._machines = machines
 
-    async def declare(self, visitor: Visitor, machine_id: str, template: bool) -> Machine:
-        """Make it a template, or a machine again. Raises Conflict (machine_running, has_clones, machine_busy)."""
+    async def offered(self, visitor: Visitor) -> Sequence[Machine]:
+        """One's own, and those for everybody, by name."""
+        found = await self._machines.store.templates(visitor.person.id)
+        return sorted(found, key=lambda one: (one.name, one.id))
+
+    async def declare(self, visitor: Visitor, machine_id: str, template: bool, everybody: bool | None) -> Machine:
+        """Make it a template, or a machine again; `everybody`: machines may be made of it by everybody, None: as it is.
+
+        Raises Conflict (machine_running, has_clones, machine_busy), Forbidden.
+        """
         machine = await self._machines.managed(visitor, machine_id)
         if machine.state is not State.SHUT_OFF:
             raise Conflict(
@@ -46,15 +54,26 @@ class Templates:
         if await self._machines.journal.open(machine.id):
             raise Conflict("Something is at work on it.", code="machine_busy", hint="Wait until that is over.")
         if not template:
-            await self._machines.refuse_with_clones(machine)
-        return await self._machines.edit(machine, str(machine.edition), template=template)
+            await self._machines.refuse_with_clones(visitor, machine)
+        offered = template and (machine.offered if everybody is None else everybody)
+        if offered and not machine.offered and not visitor.may("machines.manage"):
+            raise Forbidden("Only operators offer a template to everybody.", hint="Ask an operator.")
+        changed = await self._machines.edit(machine, str(machine.edition), template=template, offered=offered)
+        if offered != machine.offered:
+            said = f"{machine.name}; {'for everybody' if offered else 'no more for everybody'}"
+            await self._machines.audit.record(
+                "machine.template", person=visitor.person, object=machine.id, address=visitor.address, detail=said
+            )
+        return changed
 
     async def clone(self, visitor: Visitor, machine_id: str, name: str, *, linked: bool) -> tuple[Machine, bool]:
-        """A new machine of its disk, which is the template's owner's or an operator's.
+        """A new machine of its disk: by the template's owner, an operator, or everybody where it is for everybody.
 
-        Raises Conflict (not_a_template), LimitReached, InvalidInput, SiteError.
+        Raises NotFound, Conflict (not_a_template), LimitReached, InvalidInput, SiteError.
         """
-        machine = await self._machines.managed(visitor, machine_id)
+        machine = await self._machines.store.get(machine_id)
+        if machine is None or not (machine.template and machine.offered):
+            machine = await self._machines.managed(visitor, machine_id)
         if not machine.template:
             raise Conflict(
                 "Only of templates others are made.",
@@ -94,6 +113,8 @@ class Templates:
             protected=False,
             adopted=False,
             template=False,
+            offered=False,
+            backup_plan=None,
             parent=machine.id if linked else None,
             cloned_from=machine.name,
             shares=(),

@@ -106,6 +106,7 @@ class MachineView(msgspec.Struct):
     protected: bool
     adopted: bool
     template: bool
+    everybody: bool  # a template of which everybody may make machines
     linked: bool  # its disk holds only the difference to a template's
     cloned_from: str | None
     suggestions: list[SuggestionView]
@@ -117,6 +118,7 @@ class MachineView(msgspec.Struct):
     started_at: str | None
     agent: bool
     screenshot: bool  # whether there is a screen to look at: console and screenshot
+    next_backup_at: str | None  # by itself
     operation: OperationView | None = None  # the one at work, or first in the queue
     queued: int = 0  # so many wait behind it
 
@@ -289,6 +291,42 @@ class BackupView(msgspec.Struct):
     size: int
     verified_at: str | None
     safety: bool  # made by itself, before another one was put over the machine
+    disks: int
+
+
+class ScheduleView(msgspec.Struct):
+    """`every` is off, daily or weekly; `hour` is the site's, `weekday` of weekly ones."""
+
+    every: str
+    hour: int
+    weekday: str
+
+
+class BackupScheduleView(ScheduleView):
+    """What is in force for a machine; `own`: by its owner's choice. `rule` is choose, force or forbid, `failure` why
+    the last backup could not be made."""
+
+    own: bool
+    rule: str
+    site: ScheduleView
+    time_zone: str
+    next_at: str | None
+    failure: Failure | None
+
+
+class TemplateView(msgspec.Struct):
+    """What machines are made of: one's own, or one that is offered to everybody."""
+
+    id: str
+    name: str
+    own: bool
+    everybody: bool
+    host: str
+    cpus: int
+    memory_bytes: int
+    disk_size: int
+    firmware: str
+    installation_status: str
 
 
 class StrangerView(msgspec.Struct):

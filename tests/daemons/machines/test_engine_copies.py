@@ -115,6 +115,16 @@ async def test_a_backup_and_what_comes_back(
     await host.start_machine(wish.uuid)
 
 
+async def test_what_comes_back_has_the_format_of_the_disk(host: Host, libvirtd: PrivateLibvirt) -> None:
+    source, raw = str(libvirtd.pool / "backup.qcow2"), str(libvirtd.pool / "disk.img")
+    await host.create_disk(source, DISK)
+    write(source, 5 * MB)
+    found = await host.restore_disk(source, raw, nothing, "raw")
+    assert (found.format, found.virtual_bytes) == ("raw", (await host.disk(source)).virtual_bytes)
+    command = ["qemu-img", "compare", "-f", "qcow2", "-F", "raw", source, raw]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 async def test_a_backup_that_is_cancelled_leaves_nothing(host: Host, libvirtd: PrivateLibvirt) -> None:
     for running in (False, True):
         wish = await make(host, libvirtd, boot_order="cdrom")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import socket
 from pathlib import Path
@@ -106,6 +107,36 @@ def heard(serial: socket.socket, words: str) -> str:
         assert part, said
         said += part.decode()
     return said
+
+
+def frozen(libvirtd: PrivateLibvirt, uuid: str) -> bool:
+    order = '{"execute":"guest-fsfreeze-status"}'
+    return "frozen" in libvirtd.virsh("qemu-agent-command", uuid, order)
+
+
+async def test_a_guest_that_somebody_left_frozen_goes_on(host: Host, libvirtd: PrivateLibvirt, installed: Path) -> None:
+    """As a portal that is killed between freezing and thawing leaves it."""
+    wish = await make(host, libvirtd, installed, boot_order="hd")
+    serial = await booted(host, libvirtd, wish.uuid)
+    await until(lambda: host.look(wish.uuid), lambda seen: seen.agent)
+    await host.thaw(wish.uuid)  # nothing is frozen: nothing happens
+    libvirtd.virsh("domfsfreeze", wish.uuid)
+    assert frozen(libvirtd, wish.uuid)
+    await host.thaw(wish.uuid)
+    assert not frozen(libvirtd, wish.uuid)
+    serial.close()
+
+    # A libvirt that is lost just then is no reason to leave it so.
+    libvirtd.virsh("domfsfreeze", wish.uuid)
+    libvirtd.kill()
+    await host.thaw(wish.uuid)
+    await asyncio.to_thread(libvirtd.start)
+    deadline = asyncio.get_running_loop().time() + 30
+    while await asyncio.to_thread(frozen, libvirtd, wish.uuid):
+        assert asyncio.get_running_loop().time() < deadline, "it stays frozen"
+        await asyncio.sleep(0.2)
+    with contextlib.closing(Serial(libvirtd, wish.uuid)) as again:
+        assert await asyncio.to_thread(again.run, "echo on >/kept; sync; cat /kept") == "on"
 
 
 async def test_no_agent_answers(host: Host, libvirtd: PrivateLibvirt) -> None:

@@ -44,6 +44,7 @@ class House:
             "slow": Room(self.work("slow", wait=True), can_cancel=True),
             "edit": Room(self.work("edit"), edits=True),
             "once": Room(self.work("once", wait=True), repeatable=False),
+            "undone": Room(self.work("undone"), can_cancel=True, undo=self.undo),
             "wrong": Room(self.fail),
             "lost": Room(self.lose),
             "create": Room(self.fail),
@@ -63,6 +64,10 @@ class House:
             return Outcome(lambda _machine, _seen: {"notes": name}, {"answer": 42})
 
         return run
+
+    async def undo(self, work: Work) -> bool:
+        self.did.append("undo")
+        return not work.given.get("late")
 
     async def fail(self, _work: Work) -> Outcome:
         raise Conflict("It is not possible.", code="impossible")
@@ -243,6 +248,21 @@ async def test_what_may_not_be_repeated_has_failed_when_it_was_cut_off(house: Ho
     await alive.cycle()
     await house.until("done", "failed")
     assert house.did == []
+
+
+@pytest.mark.parametrize(
+    ("late", "did", "state"), [(False, ["undo"], "cancelled"), (True, ["undo", "undone again"], "done")]
+)
+async def test_what_a_killed_process_had_begun_and_is_cancelled_is_undone_while_it_can_be(
+    house: House, late: bool, did: list[str], state: str
+):
+    house.alone = True
+    alive = house.process("alive")
+    left = await house.journal.add(alive.draft(await its(house), "undone", "kim", {"late": late}), "dead")
+    await house.journal.ask_to_cancel("m1", left.id)
+    await alive.cycle()
+    await house.until("done", state)
+    assert house.did == did
 
 
 async def test_a_host_that_is_lost_in_the_middle_and_back_soon_is_asked_again(house: House):

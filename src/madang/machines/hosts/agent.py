@@ -104,6 +104,14 @@ def freeze(domain: Any, seconds: float) -> bool:
         return False
 
 
+def thaw_machine(connection: Any, uuid: str, seconds: float) -> None:
+    """Silent where no agent answers, or nothing is frozen."""
+    domain = domains.find(connection, uuid)
+    if domain.isActive() and domain_xml.agent_connected(domain_xml.read(domain.XMLDesc(0))):
+        domain.agentSetResponseTimeout(max(1, round(seconds)), 0)
+        domain.fsThaw()
+
+
 def thaw(domain: Any) -> None:
     try:
         domain.fsThaw()

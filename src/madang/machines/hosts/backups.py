@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -29,9 +29,15 @@ _UNDO_SECONDS = 10.0
 
 
 async def backup(
-    connection: Connection, images: Images, uuid: str, folder: Path, progress: Progress, agent_seconds: float
+    connection: Connection,
+    images: Images,
+    uuid: str,
+    folder: Path,
+    progress: Progress,
+    agent_seconds: float,
+    without: Collection[str] = (),
 ) -> tuple[BackupFile, ...]:
-    drives = await connection.call(_drives, uuid)
+    drives = [drive for drive in await connection.call(_drives, uuid) if drive.path not in without]
     files = {drive.target: str(folder / f"{drive.target}.qcow2") for drive in drives}
     for path in files.values():
         if os.path.lexists(path):
@@ -44,7 +50,7 @@ async def backup(
             await _until_done(connection, uuid, progress)
         else:
             await _copy(images, drives, files, progress)
-        return tuple([await _described(images, target, path) for target, path in files.items()])
+        return tuple([await _described(images, drive, files[drive.target]) for drive in drives])
     except BaseException:
         await asyncio.shield(_undo(connection, uuid, list(files.values()), beginning))
         raise
@@ -134,9 +140,9 @@ async def _copy(images: Images, drives: Sequence[Drive], files: dict[str, str], 
         await images.copy(drive.path, drive.format or "raw", files[drive.target], part)
 
 
-async def _described(images: Images, target: str, path: str) -> BackupFile:
+async def _described(images: Images, drive: Drive, path: str) -> BackupFile:
     found = await images.info(path, "qcow2")
-    return BackupFile(target, path, found.virtual_bytes, found.real_bytes)
+    return BackupFile(drive.target, path, found.virtual_bytes, found.real_bytes, drive.path or "")
 
 
 async def _undo(connection: Connection, uuid: str, paths: Sequence[str], beginning: asyncio.Future[bool]) -> None:

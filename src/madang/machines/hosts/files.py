@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from madang.kernel.errors import SiteError
@@ -39,8 +40,10 @@ def check_drives(drives: Iterable[Drive]) -> None:
 
 
 def remove(path: str) -> None:
-    """Silent when it is gone already."""
+    """With what somebody who was killed had begun to make of it. Silent when it is gone already."""
     Path(path).unlink(missing_ok=True)
+    for part in Path(path).parent.glob(f"{glob.escape(Path(path).name)}.*.part"):
+        part.unlink(missing_ok=True)
 
 
 def real_size(path: str) -> int | None:
@@ -49,6 +52,17 @@ def real_size(path: str) -> int | None:
         return Path(path).stat().st_blocks * 512
     except OSError:
         return None
+
+
+def put(moves: Sequence[tuple[str, str]]) -> None:
+    """Each new file in the place of the old one after it; one that is gone was put there before. Raises SiteError."""
+    for new, old in moves:
+        try:
+            Path(new).replace(old)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise SiteError(f"{old} cannot be replaced: {error.strerror}.", code="disk_not_made") from error
 
 
 def make_folder(folder: Path, account: str | None, strict: bool = False) -> None:

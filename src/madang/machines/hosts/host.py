@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
 from madang.kernel import clock
-from madang.kernel.errors import MadangError
+from madang.kernel.errors import MadangError, Unavailable
+from madang.kernel.log import logger
 from madang.machines.hosts import (
     address,
     agent,
@@ -59,6 +61,8 @@ from madang.machines.hosts.shapes import (
     Wish,
 )
 
+log = logger("machines")
+
 
 class Host:
     """A libvirt host. Every method that asks it raises Unavailable (code host_unreachable) while it does not answer,
@@ -82,7 +86,9 @@ class Host:
         self.on_connection: Callable[[bool], None] = lambda connected: None
         self._account = account
         self._images = Images(self.limits, account)
-        self._connection = Connection(name, uri, self.limits, self._changed, lambda there: self.on_connection(there))
+        self._connection = Connection(name, uri, self.limits, self._changed, self._told_of_connection)
+        self._frozen: set[str] = set()  # machines whose guest we may have left frozen
+        self._thawing: set[asyncio.Task[None]] = set()
         self._began: dict[str, float] = {}  # runs that others began, as far as we heard
         self._ended: dict[str, Ended] = {}  # how guests ended the last run, as far as we heard
 
@@ -339,6 +345,10 @@ class Host:
         """Silent when it is gone already."""
         await self._connection.call(snapshots.remove, uuid, name)
 
+    async def forget_snapshots(self, uuid: str) -> None:
+        """Those of disks that are not there any more."""
+        await self._connection.call(snapshots.forget, uuid)
+
     # Copies.
 
     async def clone_disk(
@@ -354,6 +364,10 @@ class Host:
             return await self._images.clone(source, form, path)
         return await self._images.copy(source, form, path, progress)
 
+    async def refuse_if_running(self, path: str) -> None:
+        """Raises Conflict (disk_in_use)."""
+        await self._connection.call(domains.refuse_in_use, path)
+
     async def flatten(self, uuid: str, target: str, progress: Progress) -> None:
         """Makes a linked clone's disk whole, while it runs or not."""
         drive, runs = await self._connection.call(flatten.find, uuid, target)
@@ -364,9 +378,11 @@ class Host:
             await self.require_storage(drive.path)
             await self._images.flatten(drive.path, progress)
 
-    async def backup(self, uuid: str, folder: Path, progress: Progress) -> tuple[BackupFile, ...]:
-        """Every disk of the machine as one moment has it, as qcow2 in a folder, also while it runs (the guest is asked
-        to write all it has, where its agent answers). A cancelled or failed one leaves no file."""
+    async def backup(
+        self, uuid: str, folder: Path, progress: Progress, without: Collection[str] = ()
+    ) -> tuple[BackupFile, ...]:
+        """Every disk of the machine, but those files, as one moment has it, as qcow2 in a folder, also while it runs
+        (the guest is asked to write all it has, where its agent answers). A cancelled or failed one leaves no file."""
         await asyncio.to_thread(files.make_folder, folder, self._account)
         try:
             await self.require_storage(str(folder / "any"))
@@ -377,19 +393,54 @@ class Host:
             with contextlib.suppress(OSError):
                 folder.rmdir()
             raise
-        return await backups.backup(self._connection, self._images, uuid, folder, progress, self.limits.agent)
+        try:
+            return await backups.backup(
+                self._connection, self._images, uuid, folder, progress, self.limits.agent, without
+            )
+        except Unavailable:
+            # It may have been lost between the two words to the guest.
+            self._frozen.add(uuid)
+            raise
+
+    async def thaw(self, uuid: str) -> None:
+        """Lets a guest write again that somebody who is gone may have frozen; where the host does not answer now, as
+        soon as it does."""
+        self._frozen.add(uuid)
+        try:
+            await asyncio.shield(self._connection.call(agent.thaw_machine, uuid, self.limits.agent))
+        except Unavailable:
+            return
+        except MadangError as error:
+            log.info("nothing to thaw", machine=uuid, code=error.code)
+        self._frozen.discard(uuid)
+
+    def _told_of_connection(self, there: bool) -> None:
+        if there:
+            for uuid in tuple(self._frozen):
+                task = asyncio.create_task(self.thaw(uuid), name=f"thaw {uuid}")
+                self._thawing.add(task)
+                task.add_done_callback(self._thawing.discard)
+        self.on_connection(there)
 
     async def verify(self, path: str, progress: Progress) -> DiskInfo:
         """Reads a backup's file to its end. Raises SiteError (backup_damaged)."""
         return await self._images.verify(path, progress)
 
-    async def restore_disk(self, source: str, path: str, progress: Progress) -> DiskInfo:
-        """A disk from a backup's file; what was at `path` is replaced at the very end, at once. The machine must not
-        run. Raises Conflict (disk_in_use), NotFound (disk_missing)."""
+    async def restore_disk(self, source: str, path: str, progress: Progress, form: str = "qcow2") -> DiskInfo:
+        """A disk of this format from a backup's file; what was at `path` is replaced at the very end, at once. The
+        machine must not run. Raises Conflict (disk_in_use), NotFound (disk_missing)."""
         await self.require_storage(path)
-        await self._connection.call(domains.refuse_in_use, path)
+        await self.refuse_if_running(path)
         await asyncio.to_thread(files.make_folder, Path(path).parent, self._account)
-        return await self._images.copy(source, "qcow2", path, progress, "restoring", replace=True)
+        return await self._images.copy(source, "qcow2", path, progress, "restoring", replace=True, to=form)
+
+    async def put_disks(self, moves: Sequence[tuple[str, str]]) -> None:
+        """Each new file in the place of the disk after it, in this order; those that are gone are in their places
+        already. It asks nobody, and takes a moment. Raises SiteError."""
+        await asyncio.to_thread(files.put, moves)
+
+    async def has_file(self, path: str) -> bool:
+        return await asyncio.to_thread(os.path.lexists, path)
 
     # The guest.
 

@@ -71,17 +71,22 @@ class Images:
         return await self.info(path, "qcow2")
 
     async def copy(
-        self, source: str, form: str, path: str, progress: Progress, stage: str = "copying", replace: bool = False
+        self,
+        source: str,
+        form: str,
+        path: str,
+        progress: Progress,
+        stage: str = "copying",
+        replace: bool = False,
+        to: str = "qcow2",
     ) -> DiskInfo:
-        """All of an image, its bases included, in one qcow2. Cancelling it leaves no file."""
+        """All of an image, its bases included, in one file of the format `to`. Cancelling it leaves no file."""
         before = await self.info(source, form)
         async with self._new(path, replace) as part:
-            work = self._run(
-                source, "convert", "-q", "-f", form, "-O", "qcow2", checked_path(source), part, endless=True
-            )
+            work = self._run(source, "convert", "-q", "-f", form, "-O", to, checked_path(source), part, endless=True)
             await self._watch(work, part, before, progress, stage)
             await asyncio.to_thread(_flush, part)
-        return await self.info(path, "qcow2")
+        return await self.info(path, to)
 
     async def flatten(self, path: str, progress: Progress) -> None:
         """Takes everything from its base into it. When it is cut off, it still has its base and all it needs."""

@@ -178,9 +178,10 @@ class GuestSystem(msgspec.Struct, frozen=True):
 
 
 class BackupFile(msgspec.Struct, frozen=True):
-    """One disk in a backup."""
+    """One disk in a backup; `source` is its file in the machine."""
 
     target: str
     path: str
     virtual_bytes: int
     real_bytes: int
+    source: str = ""

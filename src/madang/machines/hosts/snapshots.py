@@ -69,6 +69,12 @@ def remove(connection: Any, uuid: str, name: str) -> None:
         return
 
 
+def forget(connection: Any, uuid: str) -> None:
+    """What libvirt knows of them; the disks are not touched."""
+    for snapshot in domains.find(connection, uuid).listAllSnapshots(0):
+        snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+
+
 def _find(domain: Any, name: str) -> Any:
     for snapshot in domain.listAllSnapshots(0):
         if snapshot.getName() == name:

@@ -26,6 +26,7 @@ class MachinePortal(PortalProcess):
             "MACHINES_LOOK_SECONDS": "1.0",
             "MACHINES_BEAT_SECONDS": "0.5",
             "MACHINES_CATALOGUE_SECONDS": "0.5",
+            "MACHINES_BACKUP_LOOK_SECONDS": "0.5",
             "MACHINES_SHUT_DOWN_SECONDS": "5.0",
             "MACHINES_MEMORY_BYTES": str(MEMORY),
             "MACHINES_DISK_BYTES": str(DISK),

@@ -22,6 +22,7 @@ import { i18n } from '../kernel/i18n/index.svelte';
 import { notices } from '../kernel/notices.svelte';
 import { router } from '../kernel/router.svelte';
 import type { MenuAction, MenuGroup } from '../kernel/ui/Menu.svelte';
+import { myself } from '../identity/me.svelte';
 import { act, dialog, doings, eject } from './actions.svelte';
 import { machinesApi } from './machines-api';
 import { machines } from './machines.svelte';
@@ -85,6 +86,12 @@ function copyActions(machine: Machine, words: MachineWords): MenuAction[] {
   const actions: MenuAction[] = [];
   if (machine.template) {
     actions.push({ label: copies.clone, icon: CopyPlus, run: () => dialog.show('clone', machine) });
+    if (machine.everybody || myself.may('machines.manage'))
+      actions.push({
+        label: machine.everybody ? copies.offerNo : copies.offer,
+        icon: machine.everybody ? Unlink : Share2,
+        run: () => void offer(machine, !machine.everybody, words),
+      });
     actions.push({ label: copies.noTemplate, icon: Copy, run: () => set(false) });
   } else if (machine.state === 'shut_off') {
     actions.push({ label: copies.makeTemplate, icon: Copy, run: () => set(true) });
@@ -96,6 +103,11 @@ function copyActions(machine: Machine, words: MachineWords): MenuAction[] {
       run: () => void doings.run(machine, 'disk', () => machinesApi.flatten(machine.id)),
     });
   return actions;
+}
+
+async function offer(machine: Machine, everybody: boolean, words: MachineWords): Promise<void> {
+  const done = await doings.run(machine, 'about', () => machinesApi.setTemplate(machine.id, true, everybody));
+  if (done) notices.say(everybody ? words.copies.offered(machine.name) : words.copies.offeredNo(machine.name));
 }
 
 export async function protect(machine: Machine, now: boolean, words: MachineWords): Promise<void> {

@@ -2,8 +2,10 @@ import { api } from '../kernel/api';
 import type {
   Act,
   Backup,
+  BackupSchedule,
   BootOrder,
   BootPreset,
+  ChosenSchedule,
   Disk,
   FurtherDisk,
   InstallationStatus,
@@ -15,6 +17,7 @@ import type {
   Options,
   Share,
   Snapshot,
+  Template,
   Stranger,
 } from './model';
 
@@ -101,10 +104,16 @@ export const machinesApi = {
   revert: (id: string, name: string) => api<Machine>('POST', of(id, `/snapshots/${encodeURIComponent(name)}/revert`)),
   dropSnapshot: (id: string, name: string) => api<Machine>('DELETE', of(id, `/snapshots/${encodeURIComponent(name)}`)),
 
-  setTemplate: (id: string, template: boolean) => api<Machine>('POST', of(id, '/template'), { body: { template } }),
+  /** Those that machines can be made of: one's own, and those for everybody. */
+  templates: () => api<Template[]>('GET', `${base}/templates`),
+  setTemplate: (id: string, template: boolean, everybody?: boolean) =>
+    api<Machine>('POST', of(id, '/template'), { body: { template, everybody } }),
   clone: (id: string, name: string, linked: boolean) => api<Machine>('POST', of(id, '/clone'), { body: { name, linked } }),
   flatten: (id: string) => api<Machine>('POST', of(id, '/disk/flatten')),
 
+  backupSchedule: (id: string) => api<BackupSchedule>('GET', of(id, '/backup-schedule')),
+  chooseSchedule: (id: string, chosen: ChosenSchedule) =>
+    api<BackupSchedule>('PUT', of(id, '/backup-schedule'), { body: chosen }),
   backups: (id: string) => api<Backup[]>('GET', of(id, '/backups')),
   backUp: (id: string) => api<Machine>('POST', of(id, '/backups')),
   verify: (id: string, backup: string) => api<Machine>('POST', of(id, `/backups/${encodeURIComponent(backup)}/verify`)),

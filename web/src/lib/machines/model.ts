@@ -98,6 +98,46 @@ export interface Backup {
   verified_at: string | null;
   /** Made by itself, before another one was put over the machine. */
   safety: boolean;
+  disks: number;
+}
+
+export const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
+
+/** When backups come by themselves; the hour is the site's. */
+export interface Schedule {
+  every: 'off' | 'daily' | 'weekly';
+  hour: number;
+  weekday: (typeof weekdays)[number];
+}
+
+/** What is in force for a machine. */
+export interface BackupSchedule extends Schedule {
+  /** By its owner's choice. */
+  own: boolean;
+  rule: 'choose' | 'force' | 'forbid';
+  site: Schedule;
+  time_zone: string;
+  next_at: string | null;
+  /** Why the last backup could not be made. */
+  failure: Failure | null;
+}
+
+export interface ChosenSchedule extends Partial<Omit<Schedule, 'every'>> {
+  every: Schedule['every'] | 'site';
+}
+
+/** What machines are made of: one's own, or one for everybody. */
+export interface Template {
+  id: string;
+  name: string;
+  own: boolean;
+  everybody: boolean;
+  host: string;
+  cpus: number;
+  memory_bytes: number;
+  disk_size: number;
+  firmware: Firmware;
+  installation_status: InstallationStatus;
 }
 
 export interface Machine {
@@ -133,6 +173,8 @@ export interface Machine {
   adopted: boolean;
   /** Others are made of it; it does not run. */
   template: boolean;
+  /** A template of which everybody may make machines. */
+  everybody: boolean;
   /** Its disk holds only the difference to a template's. */
   linked: boolean;
   cloned_from: string | null;
@@ -150,6 +192,8 @@ export interface Machine {
   agent: boolean;
   /** There is a screen to look at. */
   screenshot: boolean;
+  /** When it is backed up by itself. */
+  next_backup_at: string | null;
 }
 
 export interface Iso {

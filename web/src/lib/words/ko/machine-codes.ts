@@ -45,7 +45,7 @@ export const machineCodes: Record<string, { title: string; hint?: string }> = {
   shrink_refused: { title: '디스크는 늘릴 수만 있습니다.', hint: '더 크게 입력해 주십시오.' },
   pool_full: { title: '디스크를 둘 자리가 없습니다.', hint: '쓰지 않는 것을 지우거나 운영자에게 요청해 주십시오.' },
   pool_too_small: { title: '풀의 크기보다 큽니다.', hint: '더 작게 입력해 주십시오.' },
-  no_space: { title: '호스트의 디스크가 가득 찼습니다.', hint: '쓰지 않는 것을 지우거나 운영자에게 알려 주십시오.' },
+  no_space: { title: '디스크 공간이 모자랍니다.', hint: '쓰지 않는 것을 지우거나 운영자에게 알려 주십시오.' },
   disk_missing: { title: '디스크 파일이 없습니다.', hint: '운영자에게 알려 주십시오.' },
   disk_in_use: { title: '다른 곳에서 쓰고 있는 디스크입니다.', hint: '그쪽을 먼저 종료해 주십시오.' },
   disk_held: { title: '시스템이 디스크를 붙들고 있습니다.', hint: '안에서 마운트를 풀고 다시 시도해 주십시오.' },
@@ -77,6 +77,8 @@ export const machineCodes: Record<string, { title: string; hint?: string }> = {
   flatten_failed: { title: '디스크를 온전하게 만들지 못했습니다.', hint: '자리가 있는지 확인한 뒤 다시 시도해 주십시오.' },
   backup_not_found: { title: '그런 백업이 없습니다.', hint: '지워졌을 수 있습니다.' },
   backup_failed: { title: '백업하지 못했습니다.', hint: '다시 시도해 주십시오. 계속되면 운영자에게 알려 주십시오.' },
+  wrong_folder: { title: '폴더를 만들 수 없습니다.', hint: '운영자에게 알려 주십시오.' },
+  schedule_fixed: { title: '자동 백업 일정은 이 사이트에서 정합니다.', hint: '백업은 언제든지 직접 만드실 수 있습니다.' },
   backup_damaged: { title: '백업이 손상되었습니다.', hint: '다른 백업을 써 주십시오.' },
 
   // Operations and hosts.
