@@ -141,7 +141,7 @@ def test_during_a_restore(scene: Scene, victim: Victim) -> None:
     kim.change(machine, "backups")
     (backup,) = kim.wait(machine, lambda one: not one["operation"]) and kim.get(f"/api/vms/{machine}/backups").json()
     asked = scene.ask(f"backups/{backup['id']}/restore")
-    copies = copying(machine, "disk.qcow2")
+    copies = copying(scene.portal.pid, machine, "disk.qcow2")
     scene.kill(victim, copies.pid)
     scene.mend(victim)
     if victim in ("libvirtd", "portal"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class Description:
 
 
 @pytest.fixture
-def theirs(kim: MachineClient, some_iso: Path) -> dict[str, str]:
+def theirs(kim: MachineClient, some_iso: Path) -> Iterator[dict[str, str]]:
     """One of each kind of thing that Kim has, by its name in the API's paths."""
     machine = kim.make(iso_path=str(some_iso))["id"]
     kim.change(machine, "backups")
@@ -75,7 +76,7 @@ def theirs(kim: MachineClient, some_iso: Path) -> dict[str, str]:
     base = f"/api/vms/{machine}"
     preset = kim.post("/api/vms/boot-presets", json={"name": "Mine", "boot_order": "hd"}).json()
     wish = {"name": "mine.iso", "size": 100_000, "sha256": "0" * 64}
-    return {
+    things = {
         "machine_id": machine,
         "operation_id": kim.get(f"{base}/operations").json()[0]["id"],
         "backup_id": kim.get(f"{base}/backups").json()[0]["id"],
@@ -85,6 +86,8 @@ def theirs(kim: MachineClient, some_iso: Path) -> dict[str, str]:
         "upload_id": kim.post("/api/isos/uploads", json=wish).json()["id"],
         "person_id": kim.get("/api/identity/me").json()["person"]["id"],
     }
+    yield things
+    kim.delete(f"/api/isos/uploads/{things['upload_id']}")
 
 
 def everything(kim: MachineClient, machine: str) -> list[Any]:
