@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MakeContext
+from tests.browser.conftest import PHONE, MakeContext
 from tests.browser.machines import GUEST, MachineSite, open_console
 from tests.browser.site import Person
 from tests.browser.test_access import findings
@@ -90,12 +90,13 @@ def test_the_screen_of_a_machine_on_another_host(
     assert far.viewers() == 1
 
 
-def test_in_korean(place: tuple[MachineSite, RemoteHost], owner: Person, open_browser: MakeContext) -> None:
-    page = open_browser(place[0], owner, locale="ko-KR").new_page()
+def test_in_korean_on_a_phone(place: tuple[MachineSite, RemoteHost], owner: Person, open_browser: MakeContext) -> None:
+    page = open_browser(place[0], owner, locale="ko-KR", **PHONE).new_page()
     page.goto("/site/machines")
     with contextlib.closing(page):
         expect(page.get_by_role("heading", name="가상 머신 호스트")).to_be_visible(timeout=30_000)
         expect(page.get_by_test_id("host").first).to_contain_text("남은 메모리")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_others_are_not_shown_the_place(place: tuple[MachineSite, RemoteHost], open_browser: MakeContext) -> None:

@@ -64,7 +64,6 @@ class RemoteHost:
                 UsePAM no
                 PasswordAuthentication no
                 KbdInteractiveAuthentication no
-                MaxStartups 100
                 SetEnv {told}
             """,
             "ssh_config": f"UserKnownHostsFile {self.folder}/known_hosts\nGlobalKnownHostsFile none\n",

@@ -52,6 +52,7 @@ async def heard(host: Host, uuid: str, words: bytes) -> bytes:
     return said
 
 
+@pytest.mark.timeout(300)
 async def test_the_life_of_a_machine(far: Host, libvirtd: PrivateLibvirt, tiny: Path) -> None:
     wish = await make(far, libvirtd)
     await far.insert(wish.uuid, "sda", str(tiny))
@@ -116,6 +117,14 @@ async def test_the_screen_is_one_viewers_alone_and_gone_with_it(
     assert await asyncio.wait_for(loop.sock_recv(second, 1), 20) == b"", "the run's end is its screen's"
     second.close()
     await asyncio.to_thread(eventually, lambda: far_away.viewers() == 0, 20, "ssh stays when the machine is off")
+
+
+async def test_many_at_once(far: Host, far_away: RemoteHost, libvirtd: PrivateLibvirt) -> None:
+    """A page asks for the pictures of all machines at the same time; sshd drops some of those that come together."""
+    wish = await make(far, libvirtd)
+    await far.start_machine(wish.uuid)
+    pictures = await asyncio.gather(*(far.screenshot(wish.uuid) for _page in range(40)))
+    assert all(picture[:4] == b"\x89PNG" for picture in pictures) and far.connected
 
 
 async def test_a_screen_that_cannot_be_reached(

@@ -12,11 +12,16 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from madang.kernel.errors import MadangError
+from madang.machines.hosts import address
 from madang.machines.hosts.binding import libvirt, libvirt_qemu
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _MOST_IDLE = 4
+# On the network each is an ssh, which takes longer to come up than most calls. Servers of ssh drop some of those that
+# come up at the same time (MaxStartups, from 10 on).
+_MOST_IDLE_FAR = 12
+_MOST_OPENING = 4
 # How often a silent connection may fail to answer before it is given up.
 _SILENCES = 2
 
@@ -31,6 +36,8 @@ class Link:
     def __init__(self, uri: str, silent_seconds: float) -> None:
         self.uri = uri
         self._silent_seconds = silent_seconds
+        self._most_idle = _MOST_IDLE if address.parse(uri).local else _MOST_IDLE_FAR
+        self._opening = threading.Semaphore(_MOST_OPENING)
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         self._ended = False
@@ -78,19 +85,25 @@ class Link:
         return connect(self.uri, self._silent_seconds)
 
     def _take(self) -> Any:
+        if (connection := self._take_idle()) is not None:
+            return connection
+        with self._opening:
+            if (connection := self._take_idle()) is not None:  # given back meanwhile
+                return connection
+            try:
+                return self._open()
+            except libvirt.libvirtError as error:
+                raise Lost(str(error)) from error
+
+    def _take_idle(self) -> Any:
         with self._lock:
             if self._ended:
                 raise Lost("the connection was lost")
-            if self._idle:
-                return self._idle.pop()
-        try:
-            return self._open()
-        except libvirt.libvirtError as error:
-            raise Lost(str(error)) from error
+            return self._idle.pop() if self._idle else None
 
     def _give_back(self, connection: Any, usable: bool) -> None:
         with self._lock:
-            keep = usable and not self._ended and len(self._idle) < _MOST_IDLE
+            keep = usable and not self._ended and len(self._idle) < self._most_idle
             if keep:
                 self._idle.append(connection)
         if not keep:

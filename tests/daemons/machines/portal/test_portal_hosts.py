@@ -122,6 +122,7 @@ async def test_nothing_is_left_of_a_portal_that_is_killed(
     await asyncio.to_thread(kim.act, machine, "force_off")
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", ["silence", "cut"])
 def test_a_lost_host_makes_its_machines_unknown_and_nothing_else(
     kim: MachineClient, park: MachineClient, far: RemoteHost, how: str

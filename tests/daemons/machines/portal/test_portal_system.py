@@ -32,6 +32,7 @@ def tiny(libvirt_session: SystemLibvirt, tmp_path_factory: pytest.TempPathFactor
     return Path(shutil.move(iso, libvirt_session.isos / iso.name))
 
 
+@pytest.mark.timeout(300)
 def test_files_are_made_used_kept_and_copied(
     portal: MachinePortal, kim: MachineClient, libvirtd: SystemLibvirt, tiny: Path
 ) -> None:
