@@ -1,5 +1,6 @@
 """A portal process whose database server is killed, silent and back."""
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -7,10 +8,21 @@ import httpx
 import pytest
 
 from tests.daemons.databases.conftest import ANSWER_SECONDS
+from tests.support.accounts import AS_ROOT, make_account, remove_account
 from tests.support.databases import PASSWORD, Server
 from tests.support.people import Client
 from tests.support.portal import PortalProcess
 from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def account() -> Iterator[str | None]:
+    if not AS_ROOT:
+        yield None
+        return
+    name = make_account(f"mdgd{os.getpid()}")
+    yield name
+    remove_account(name)
 
 
 @pytest.fixture
@@ -31,8 +43,8 @@ def works(portal: PortalProcess, kim: Client) -> bool:
     return ready and kim.get("/api/vnc/sessions").status_code == 200
 
 
-def test_people_are_told_while_the_database_is_away_and_go_on_once_it_is_back(server: Server, portal: PortalProcess):
-    portal.add_person("kim")
+def test_people_are_told_while_the_database_is_away_and_go_on_once_it_is_back(server: Server, portal: PortalProcess, account: str | None):
+    portal.add_person("kim", account=account)
     kim, pid = portal.by_token("kim"), portal.pid
     assert works(portal, kim)
     for take, give_back in ((server.kill, server.start), (server.pause, server.resume)):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import httpx
-from tests.daemons.portal.conftest import forget
+from tests.daemons.portal.conftest import Accounts, forget
 from tests.support.people import Client
 from tests.support.portal import PortalProcess
 from tests.support.rfb import Viewer
@@ -100,9 +100,9 @@ def test_the_database_is_locked_for_10_s(portal: PortalProcess, kim: Client, lee
     forget(lee, answer.json()["id"])
 
 
-def test_the_database_is_locked_for_too_long(portal: PortalProcess) -> None:
+def test_the_database_is_locked_for_too_long(portal: PortalProcess, accounts: Accounts) -> None:
     with PortalProcess(DATABASE_BUSY_SECONDS="1.0") as impatient:
-        impatient.add_person("kim")
+        impatient.add_person("kim", account=accounts.kim)
         with impatient.by_token("kim") as kim:
             with locked(impatient):
                 answer = kim.post("/api/vnc/sessions", json={})

@@ -52,7 +52,7 @@ def test_it_is_started_when_it_is_needed_and_again_when_it_is_killed(account: st
         "MACHINES_LOOK_SECONDS": "1.0",
     }
     with PortalProcess(**settings) as portal:
-        portal.add_person("kim")
+        portal.add_person("kim", account=account)
         with MachineClient(portal.url, {"authorization": f"Bearer {portal.token_for('kim')}"}) as kim:
             assert not pool.exists(), "nobody needs it yet"
             machine = kim.make()["id"]
@@ -70,11 +70,11 @@ def test_it_is_started_when_it_is_needed_and_again_when_it_is_killed(account: st
     assert not runtime_folder(portal.state).exists() and not daemons(home), "closing it leaves nothing"
 
 
-def test_an_account_that_is_not_there_is_said(pool: Path) -> None:
+def test_an_account_that_is_not_there_is_said(account: str, pool: Path) -> None:
     if not AS_ROOT:
         pytest.skip("an ordinary user runs it as themselves")
     with PortalProcess(MACHINES_FOLDER=str(pool)) as portal:
-        portal.add_person("kim")
+        portal.add_person("kim", account=account)
         with MachineClient(portal.url, {"authorization": f"Bearer {portal.token_for('kim')}"}) as kim:
             refused = kim.post("/api/vms", json={"name": "web"})
             assert (refused.status_code, refused.json()["code"]) == (503, "host_unreachable"), refused.text
