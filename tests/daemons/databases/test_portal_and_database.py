@@ -43,7 +43,9 @@ def works(portal: PortalProcess, kim: Client) -> bool:
     return ready and kim.get("/api/vnc/sessions").status_code == 200
 
 
-def test_people_are_told_while_the_database_is_away_and_go_on_once_it_is_back(server: Server, portal: PortalProcess, account: str | None):
+def test_people_are_told_while_the_database_is_away_and_go_on_once_it_is_back(
+    server: Server, portal: PortalProcess, account: str | None
+) -> None:
     portal.add_person("kim", account=account)
     kim, pid = portal.by_token("kim"), portal.pid
     assert works(portal, kim)
