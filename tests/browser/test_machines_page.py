@@ -22,9 +22,8 @@ from tests.browser.machines import (
 )
 from tests.browser.site import Person
 from tests.browser.watch import PORTAL_AWAY, watch_of
-from tests.daemons.machines.test_engine_media import on_scsi
 from tests.support import tiny_iso
-from tests.support.libvirt import Serial
+from tests.support.libvirt import Serial, on_scsi
 
 REFUSED = r"the server responded with a status of (404|409|412|422) .*/api/vms"
 BUDGET = 250_000

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import msgspec
 
@@ -233,3 +234,15 @@ async def until(
             return found
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {found}"
         await asyncio.sleep(0.1)
+
+
+def on_scsi(xml: str) -> str:
+    """The kernel of the tiny system knows no SATA."""
+    domain = ElementTree.fromstring(xml)
+    devices = domain.find("devices")
+    assert devices is not None
+    ElementTree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
+    for drive in devices.findall("disk[@device='cdrom']"):
+        drive.find("target").set("bus", "scsi")  # type: ignore[union-attr]
+        drive.remove(drive.find("address"))  # type: ignore[arg-type]
+    return ElementTree.tostring(domain, encoding="unicode")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from madang.kernel.errors import Conflict, InvalidInput
 from madang.machines.hosts import Host
-from tests.support.libvirt import PrivateLibvirt, Serial, make
+from tests.support.libvirt import PrivateLibvirt, Serial, make, on_scsi
 
 ODD = 'a "b" <c> & d\'s, 100% file:x=y;ä 기계 \\ .iso'
 
@@ -108,15 +107,3 @@ async def test_a_tray_that_the_guest_holds(host: Host, libvirtd: PrivateLibvirt,
     serial.run("umount /cd")
     await host.eject(wish.uuid, "sda")
     serial.close()
-
-
-def on_scsi(xml: str) -> str:
-    """The kernel of the tiny system knows no SATA."""
-    domain = ElementTree.fromstring(xml)
-    devices = domain.find("devices")
-    assert devices is not None
-    ElementTree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
-    for drive in devices.findall("disk[@device='cdrom']"):
-        drive.find("target").set("bus", "scsi")  # type: ignore[union-attr]
-        drive.remove(drive.find("address"))  # type: ignore[arg-type]
-    return ElementTree.tostring(domain, encoding="unicode")
