@@ -66,6 +66,7 @@ class Supervisor:
         self._called: dict[str, float] = {}
         self._look_seconds = look_seconds
         self._refreshing: dict[str, asyncio.Task[None]] = {}
+        self._given_up: set[str] = set()  # launchers whose look took longer than a cycle waits
         self._news_again = news_again
         self._launching: set[str] = set()
         self._steps: dict[str, asyncio.Task[None]] = {}
@@ -118,13 +119,21 @@ class Supervisor:
         return ""
 
     async def _refresh(self, names: set[str]) -> None:
-        """Have launchers look at their world; one that hangs is not waited for, so that others' sessions go on."""
-        for name in names - self._refreshing.keys():
+        """Have launchers look at their world; one that hangs is not waited for, so that others' sessions go on.
+
+        What one saw that was given up before counts for this cycle: were it asked anew at once, it would be given up
+        again, and its sessions never be looked at.
+        """
+        late = {name for name in names & self._given_up if name not in self._refreshing}
+        self._given_up -= late
+        for name in names - self._refreshing.keys() - late:
             task = asyncio.create_task(self._launchers[name].refresh())
             self._refreshing[name] = task
             task.add_done_callback(lambda _task, name=name: self._refreshing.pop(name))  # type: ignore[misc]
         if waiting := [self._refreshing[name] for name in names if name in self._refreshing]:
             await asyncio.wait(waiting, timeout=self._look_seconds)
+        # Those that came to their end meanwhile are looked at in this cycle.
+        self._given_up = (self._given_up - names) | (names & self._refreshing.keys())
 
     def _call(self, session: Session) -> None:
         """An agent that is not heard may look for the portal where it is not any more: it is told through its door."""

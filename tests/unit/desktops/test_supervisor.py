@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from madang.compute.order import Pulse
-from madang.desktops.model import State
+from madang.desktops.model import Session, State
 from madang.kernel.errors import NotFound
 from tests.unit.desktops.house import Agents, House, session, visitor
 
@@ -283,3 +283,32 @@ async def test_a_launcher_that_hangs_keeps_nobody_elses_sessions_waiting(house: 
     assert (await house.store.get("s1")).state is State.STARTING
     hangs.set()
     await house.supervisor.stop()
+
+
+async def test_what_a_launcher_says_between_two_cycles_is_not_asked_anew(house: House):
+    """It takes longer than a cycle waits, each time: were it given up each time, nobody's session would be seen."""
+    asked: list[asyncio.Event] = []
+
+    async def refresh() -> None:
+        asked.append(asyncio.Event())
+        await asked[-1].wait()
+
+    looked: list[str] = []
+
+    async def look_at(session: Session) -> None:
+        looked.append(session.id)
+
+    house.agents.refresh = refresh  # type: ignore[method-assign]
+    house.supervisor._look_at = look_at  # type: ignore[method-assign]
+    house.supervisor._look_seconds = 0.05
+    await house.store.add(session(1, launched_at=1.0, state=State.STARTING), most=9)
+    await house.supervisor.cycle()
+    assert house.agents.name in house.supervisor._refreshing and not looked
+    asked[0].set()
+    while house.agents.name in house.supervisor._refreshing:
+        await asyncio.sleep(0.001)
+    await house.supervisor.cycle()
+    assert len(asked) == 1 and looked == ["s1"]
+    await house.supervisor.cycle()
+    assert len(asked) == 2 and looked == ["s1"], "and then it is asked again"
+    asked[1].set()
