@@ -15,7 +15,7 @@ PROGRAMS = ("libvirtd", "virtlogd", "qemu-system")
 
 def daemons(folder: Path) -> list[psutil.Process]:
     """The libvirtd that has to do with this folder."""
-    return [process for process in _of(folder) if process.name() == "libvirtd"]
+    return _of(folder, ("libvirtd",))
 
 
 def remove(state: Path, *folders: Path) -> None:
@@ -30,11 +30,11 @@ def remove(state: Path, *folders: Path) -> None:
     shutil.rmtree(runtime, ignore_errors=True)
 
 
-def _of(folder: Path) -> list[psutil.Process]:
+def _of(folder: Path, programs: tuple[str, ...] = PROGRAMS) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.name().startswith(PROGRAMS):
+            if process.name().startswith(programs):
                 said = [*process.environ().values(), *process.cmdline()]
                 if any(str(folder) in word for word in said):
                     found.append(process)

@@ -55,6 +55,7 @@ def small(libvirt_session: PrivateLibvirt) -> Iterator[SmallPool]:
         yield SmallPool(folder, libvirt_session.account)
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
 
 
 @pytest.fixture(scope="module")
