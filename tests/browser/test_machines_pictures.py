@@ -41,6 +41,11 @@ def scene(accounts: None) -> Iterator[Scene]:
         site.until(owner, web["id"], lambda one: one["current_boot_device"] == "hd" and one["agent"])
         owner.http.post(f"/api/vms/{web['id']}/installation-status", json={"installation_status": "Installed"})
         owner.http.post(f"/api/vms/{web['id']}/boot-order", json={"boot_order": "hd"})
+        for name, size in (("Data", 50), ("백업용", 100)):
+            owner.http.post(f"/api/vms/{web['id']}/disks", json={"name": name, "size_gb": size})
+        for what, wish in (("snapshots", {"title": "Before the update"}), ("backups", {})):
+            owner.http.post(f"/api/vms/{web['id']}/{what}", json=wish)
+        site.until(owner, web["id"], lambda one: not one["operation"], 60)
         yield site, owner, web["id"]
         site.delete_machines(owner)
 
@@ -92,6 +97,15 @@ def take_places(page: Page, web: str, take: Any) -> None:
     page.get_by_test_id("thumbnail").wait_for()
     page.get_by_test_id("done").first.wait_for()
     take(page, "machine")
+    page.get_by_test_id("backups-part").scroll_into_view_if_needed()
+    page.wait_for_load_state("networkidle")
+    take(page, "machine-copies")
+    page.goto("/machines/disks")
+    page.get_by_test_id("used-disks").get_by_test_id("further-disk").first.wait_for()
+    take(page, "disks")
+    page.goto("/site/machines")
+    page.get_by_test_id("host").wait_for()
+    take(page, "site-machines")
     page.goto(f"/machines/{web}/console")
     open_console(page)
     page.wait_for_timeout(500)
