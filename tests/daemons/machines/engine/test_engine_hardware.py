@@ -8,7 +8,7 @@ import pytest
 
 from madang.kernel.errors import InvalidInput
 from madang.machines.hosts import Definition, Hardware, Host
-from tests.daemons.machines.test_engine_faults import connected
+from tests.daemons.machines.engine.test_engine_faults import connected
 from tests.support.libvirt import MEMORY, PrivateLibvirt, make
 
 MIB = 1024**2
