@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.accounts import AS_ROOT, make_account, remove_account
 from tests.support.libvirt import DISK, GUEST_SECONDS, MEMORY, PrivateLibvirt
 from tests.support.people import Client
 from tests.support.portal import PortalProcess
@@ -17,6 +19,7 @@ Json = dict[str, Any]
 class MachinePortal(PortalProcess):
     def __init__(self, libvirtd: PrivateLibvirt, **settings: str) -> None:
         self.libvirtd = libvirtd
+        self._account: str | None = None  # of its people, where those of its libvirt are no people's
         chosen = {
             "MACHINES_HOSTS": json.dumps([f"here={libvirtd.uri}"]),
             "MACHINES_ACCOUNT": libvirtd.account or "",
@@ -36,8 +39,16 @@ class MachinePortal(PortalProcess):
         super().__init__(**chosen | settings)
 
     def add_person(self, name: str, *, role: str = "member", account: str | None = None) -> str:
-        """Nothing of theirs runs outside of machines: any account will do, and none is to be made."""
-        return super().add_person(name, role=role, account=account or self.libvirtd.account)
+        """Nothing of theirs runs outside of machines: any account will do, and the portal is to make none."""
+        account = account or self.libvirtd.account
+        if account is None and AS_ROOT:
+            account = self._account = self._account or make_account(f"mdgs{os.getpid()}")
+        return super().add_person(name, role=role, account=account)
+
+    def close(self) -> None:
+        super().close()
+        if self._account is not None:
+            remove_account(self._account)
 
     def client(self, name: str) -> MachineClient:
         return MachineClient(self.url, {"authorization": f"Bearer {self.token_for(name)}"})
