@@ -139,7 +139,9 @@ class Machines:
         changed = await self.store.share(machine.id, None, person_id)
         await self._record(visitor, "unshare", machine, person_id)
         await self.tell(changed)
-        await self._ground.events.publish("machines.machine.gone", {"id": machine.id}, person=person_id)
+        # What was read or told of it before may come later: by its version it is known to be old.
+        news = {"id": machine.id, "version": changed.version}
+        await self._ground.events.publish("machines.machine.gone", news, person=person_id)
         return changed
 
     async def list(self, visitor: Visitor, *, everybody: bool, limit: int, offset: int) -> bytes:

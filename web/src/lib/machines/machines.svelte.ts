@@ -17,6 +17,8 @@ class MachineStore {
   ended = $state.raw<Record<string, Operation>>({});
   /** Ids in news since a list was asked for; null while none is on its way. */
   #heard: Set<string> | null = null;
+  /** Up to which version those that are gone are gone: an answer that was on its way may come after that. */
+  #gone: Record<string, number> = {};
   #again = false;
   #wanted = false;
   #isosWanted = false;
@@ -29,7 +31,7 @@ class MachineStore {
 
   constructor() {
     live.on('machines.machine', (message) => this.accept(message.machine as Machine));
-    live.on('machines.machine.gone', (message) => this.forget(String(message.id)));
+    live.on('machines.machine.gone', (message) => this.forget(String(message.id), message.version as number | undefined));
     live.on('machines.operation', (message) => this.#work(message.operation as Operation));
     live.on('machines.isos', () => this.#isosWanted && void this.loadIsos());
     live.onOpen(() => {
@@ -69,11 +71,14 @@ class MachineStore {
   }
 
   accept(news: Machine): void {
+    if (news.version <= (this.#gone[news.id] ?? 0)) return;
     this.#heard?.add(news.id);
     this.#all = withNews(this.#all, news);
   }
 
-  forget(id: string): void {
+  /** `version`: what it was when it was shared no more; news of later ones may come. Without: it is no more at all. */
+  forget(id: string, version = Infinity): void {
+    this.#gone[id] = version;
     this.#heard?.add(id);
     this.#all = without(this.#all, id);
   }
