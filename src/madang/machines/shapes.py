@@ -74,8 +74,8 @@
     WebSocket /machines/serial/{uuid}              the serial port's bytes
 
 A change answers 200 when it is done, 202 when it is still at work: `operation` in the answer is the one at work.
-Events: machines.machine {machine}, machines.machine.gone {id, version?}, machines.operation {operation}, machines.isos {},
-machines.disks {} (one's own).
+Events: machines.machine {machine}, machines.machine.gone {id, version?}, machines.operation {operation}, machines.isos
+{}, machines.disks {} (one's own).
 """
 
 from __future__ import annotations
