@@ -67,5 +67,5 @@ def _host(place: str) -> str:
 
 
 def _port(place: str) -> int | None:
-    said = place.rpartition("@")[2].rpartition("]")[2].rpartition(":")[2]
-    return int(said) if said.isdigit() and ":" in place.rpartition("@")[2].rpartition("]")[2] else None
+    _name, colon, said = place.rpartition("@")[2].rpartition("]")[2].rpartition(":")
+    return int(said) if colon and said.isdigit() else None

@@ -95,10 +95,7 @@ def grow(connection: Any, uuid: str, seconds: float) -> str:
 def freeze(domain: Any, seconds: float) -> bool:
     """Lets the guest write all it has and write no more until `thaw`; False where no agent does that."""
     try:
-        if not domain_xml.agent_connected(domain_xml.read(domain.XMLDesc(0))):
-            return False
-        domain.agentSetResponseTimeout(max(1, round(seconds)), 0)
-        return bool(domain.fsFreeze() >= 0)
+        return _listens(domain, seconds) and bool(domain.fsFreeze() >= 0)
     except libvirt.libvirtError:
         thaw(domain)  # it may have frozen after all
         return False
@@ -107,9 +104,16 @@ def freeze(domain: Any, seconds: float) -> bool:
 def thaw_machine(connection: Any, uuid: str, seconds: float) -> None:
     """Silent where no agent answers, or nothing is frozen."""
     domain = domains.find(connection, uuid)
-    if domain.isActive() and domain_xml.agent_connected(domain_xml.read(domain.XMLDesc(0))):
-        domain.agentSetResponseTimeout(max(1, round(seconds)), 0)
+    if domain.isActive() and _listens(domain, seconds):
         domain.fsThaw()
+
+
+def _listens(domain: Any, seconds: float) -> bool:
+    """Whether an agent is there, which then has so long for each answer."""
+    if not domain_xml.agent_connected(domain_xml.read(domain.XMLDesc(0))):
+        return False
+    domain.agentSetResponseTimeout(max(1, round(seconds)), 0)
+    return True
 
 
 def thaw(domain: Any) -> None:

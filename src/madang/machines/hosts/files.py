@@ -42,6 +42,11 @@ def check_drives(drives: Iterable[Drive]) -> None:
 def remove(path: str) -> None:
     """With what somebody who was killed had begun to make of it. Silent when it is gone already."""
     Path(path).unlink(missing_ok=True)
+    remove_parts(path)
+
+
+def remove_parts(path: str) -> None:
+    """What somebody who was killed had begun to make of it."""
     for part in Path(path).parent.glob(f"{glob.escape(Path(path).name)}.*.part"):
         part.unlink(missing_ok=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import glob
 import os
 import re
 import secrets
@@ -15,7 +14,7 @@ import msgspec
 
 from madang.kernel import commands
 from madang.kernel.errors import CommandFailed, InvalidInput, MadangError, SiteError
-from madang.machines.hosts import failures, qcow2
+from madang.machines.hosts import failures, files, qcow2
 from madang.machines.hosts.domain_xml import checked_path
 from madang.machines.hosts.shapes import DiskInfo, Limits, Progress
 
@@ -157,8 +156,7 @@ class Images:
         if not replace and os.path.lexists(path):
             raise failures.disk_exists(path)
         # Whoever was at it before was killed: one file is made by one at a time.
-        for left in part.parent.glob(f"{glob.escape(Path(path).name)}.*.part"):
-            left.unlink(missing_ok=True)
+        files.remove_parts(path)
         try:
             yield str(part)
             part.chmod(0o600)
