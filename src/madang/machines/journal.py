@@ -21,6 +21,11 @@ Changes = Callable[[Machine], Mapping[str, Any]]
 _open = operations.c.state.in_([state.value for state in OPEN])
 
 
+def held_by(operation: Operation, holder: str, since: float) -> Operation:
+    """The same as a process begins with it."""
+    return msgspec.structs.replace(operation, state=OperationState.RUNNING, holder=holder, started_at=since)
+
+
 class Journal:
     """The stored operations."""
 
@@ -77,10 +82,7 @@ class Journal:
                     hint="Wait until some are done, or cancel them.",
                 )
             if not before:
-                now = clock.now()
-                operation = msgspec.structs.replace(
-                    operation, state=OperationState.RUNNING, holder=holder, started_at=now
-                )
+                operation = held_by(operation, holder, clock.now())
             await connection.execute(insert(operations).values(**row_of_operation(operation)))
             # Whoever looked at the machine before does not take for somebody else's doing what this is about to do.
             edition = {"edition": machine.edition + 1} if edits else {}
@@ -97,9 +99,7 @@ class Journal:
             if await _open_of(connection, machine.id):
                 raise Stale(machine.id)
             changed = await write(connection, machine, values)
-            operation = msgspec.structs.replace(
-                operation, state=OperationState.RUNNING, holder=holder, started_at=clock.now()
-            )
+            operation = held_by(operation, holder, clock.now())
             await connection.execute(insert(operations).values(**row_of_operation(operation)))
         return operation, changed
 

@@ -22,7 +22,7 @@ from madang.kernel.log import logger
 from madang.kernel.loops import Loop
 from madang.machines.hosts.host import Host
 from madang.machines.hosts.shapes import Seen
-from madang.machines.journal import Journal
+from madang.machines.journal import Journal, held_by
 from madang.machines.model import Machine, Operation, OperationState, State
 from madang.machines.rules import kept
 from madang.machines.store import MachineStore, Stale
@@ -163,9 +163,7 @@ class Operations:
 
     def held(self, operation: Operation) -> Operation:
         """The same as this process begins with it, for one that is stored together with its machine."""
-        return msgspec.structs.replace(
-            operation, state=OperationState.RUNNING, holder=self._holder, started_at=operation.created_at
-        )
+        return held_by(operation, self._holder, operation.created_at)
 
     async def add(
         self, operation: Operation, etag: str | None = None, *, seen: Machine | None = None, **values: Any
