@@ -19,7 +19,6 @@ from madang.machines.rules import followed, media_of
 from madang.machines.snapshots import take_snapshot
 
 POLL_SECONDS = 0.25
-OFF = ("shut_off", "crashed")
 ORDER, MEDIA = frozenset({"boot_order"}), frozenset({"media"})
 HARDWARE = ("cpus", "memory_bytes", "network")
 
@@ -80,10 +79,10 @@ class Acts:
         """Ends the run, gently as long as the guest has time for it, and begins another one with what is kept."""
         seen = await work.host.look(work.machine.id)
         begun = work.operation.started_at or work.operation.created_at
-        if work.again and seen.state not in OFF and seen.since is not None and seen.since > begun:
+        if work.again and not seen.off and seen.since is not None and seen.since > begun:
             # Whoever was at it before has come to its end.
             return Outcome(started(work.machine, followed(work.machine, seen, clock.now()).get("run")))
-        if seen.state not in OFF:
+        if not seen.off:
             await self._end_run(work)
         work.progress(None, "starting")
         return await self._making.start(work)
@@ -184,7 +183,7 @@ class Acts:
 
 
 async def _off(work: Work) -> bool:
-    return (await work.host.look(work.machine.id)).state in OFF
+    return (await work.host.look(work.machine.id)).off
 
 
 def _seen(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
@@ -193,7 +192,7 @@ def _seen(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
 
 def _goes_on(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
     """That it has ended meanwhile is left to the next look, which decides what follows from it."""
-    return _seen(machine, seen) if seen is not None and seen.state not in OFF else {}
+    return _seen(machine, seen) if seen is not None and not seen.off else {}
 
 
 def _ordered(order: BootOrder) -> Any:
@@ -209,6 +208,6 @@ def _with_media(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
     if seen is None:
         return {}
     changes: dict[str, Any] = {"media": media_of(seen, live=False)}
-    if machine.run is not None and seen.state not in OFF:
+    if machine.run is not None and not seen.off:
         changes["run"] = msgspec.structs.replace(machine.run, media=media_of(seen, live=True))
     return changes

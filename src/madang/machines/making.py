@@ -93,7 +93,7 @@ class Making:
         except NotFound:
             await self.define(work)
             seen = await work.host.look(work.machine.id)
-        if seen.state not in ("shut_off", "crashed"):
+        if not seen.off:
             if not work.again and work.operation.kind == "start":
                 raise Conflict(
                     "It runs already.", code="machine_running", title="The machine runs", hint="Shut it down first."
@@ -134,7 +134,7 @@ def started(before: Machine, run: Run | None) -> Changes:
     used = {"next_boot": None, "next_boot_why": None, "asked_off_at": None, "failure": None, "unknown_since": None}
 
     def changes(machine: Machine, seen: Seen | None) -> Mapping[str, Any]:
-        if seen is None or seen.state in ("shut_off", "crashed"):
+        if seen is None or seen.off:
             noted = machine.run if machine.run is not None and not _same(machine.run, before.run) else run
             return {**used, "state": State.STARTING, "run": noted}
         return {**used, **followed(machine, seen, clock.now()), "asked_off_at": None}

@@ -26,7 +26,6 @@ from madang.machines.operations import Outcome, Room, Work
 from madang.machines.shelf import AllMade, Backup
 from madang.machines.store import MachineStore, Quota, refuse_more
 
-OFF = ("shut_off", "crashed")
 Result = TypeVar("Result")
 
 
@@ -82,7 +81,7 @@ class Restoring:
         """Every disk where it is made first, those that are new in the machine. Nothing that was there is changed."""
         backup = await self._backup(work, work.machine.id)
         seen = await work.host.look(work.machine.id)
-        if seen.state not in OFF:
+        if not seen.off:
             raise Conflict("It runs.", code="machine_running", title="The machine runs", hint="Shut it down first.")
         places = self._places(work, backup, seen)
         await self._prepare(work, seen, places)

@@ -82,7 +82,7 @@ def decide(machine: Machine, sight: Sight, now: float, shut_down_seconds: float)
     if ended and sight.busy:
         changes = {name: value for name, value in changes.items() if name not in ("run", "state", "asked_off_at")}
     elif ended:
-        changes |= _after_installer(machine)
+        changes |= _after_installer(machine, changes.get("installation", machine.installation), sight.seen)
     changes = {key: value for key, value in changes.items() if getattr(machine, key) != value}
     if again and not sight.busy:
         return Decision(Step.RESTART, "the guest restarted", changes)
@@ -108,17 +108,32 @@ def followed(machine: Machine, seen: Seen, now: float) -> dict[str, Any]:
     """What the record takes from a run as it is seen: state, run, and what both say of an installation."""
     state = _state(machine, seen)
     changes: dict[str, Any] = {"state": state}
-    if seen.state in ("shut_off", "crashed"):
-        changes |= {"run": None, "asked_off_at": None}
+    if not seen.off:
+        run = _run(machine, seen, now)
+        return changes | {"run": run} | _from_medium(machine, run)
+    changes |= {"run": None, "asked_off_at": None}
+    if machine.run is not None:
+        run = _over(machine.run, seen)
+        changes |= _from_medium(machine, run)
         lost = seen.reason in LOST_REASONS or seen.state == "crashed"
-        if lost and machine.run is not None and _installs(machine, machine.run):
+        installing = changes.get("installation", machine.installation) is Installation.INSTALLING
+        if lost and installing and run.boot_device == "cdrom":
             changes["installation"] = Installation.FAILED
-        return changes
-    run = _run(machine, seen, now)
-    changes["run"] = run
-    if run.boot_device == "cdrom" and machine.installation in (Installation.NOT_INSTALLED, Installation.FAILED):
-        changes |= {"installation": Installation.INSTALLING, "installing_from": run.medium, "sign": None}
     return changes
+
+
+def _from_medium(machine: Machine, run: Run) -> dict[str, Any]:
+    """An installation begins with a run from a medium."""
+    if run.boot_device != "cdrom" or machine.installation not in (Installation.NOT_INSTALLED, Installation.FAILED):
+        return {}
+    return {"installation": Installation.INSTALLING, "installing_from": run.medium, "sign": None}
+
+
+def _over(run: Run, seen: Seen) -> Run:
+    """A run that is over, with what its firmware said; some are shorter than the time between two looks."""
+    if run.boot_device is not None or run.since is None or (seen.booted_at or 0.0) < run.since - 1.0:
+        return run
+    return msgspec.structs.replace(run, boot_device=seen.boot_device)
 
 
 def _state(machine: Machine, seen: Seen) -> State:
@@ -149,10 +164,6 @@ def _run(machine: Machine, seen: Seen, now: float) -> Run:
         write_failed=(seen.state, seen.reason) == ("paused", "ioerror"),
         ends_at_restart=seen.own and live.on_reboot == "destroy",
     )
-
-
-def _installs(machine: Machine, run: Run) -> bool:
-    return machine.installation is Installation.INSTALLING and run.boot_device == "cdrom"
 
 
 def media_of(seen: Seen, *, live: bool) -> tuple[Medium, ...]:
@@ -189,12 +200,12 @@ def _ended_itself(machine: Machine, seen: Seen) -> bool:
     return seen.state == "shut_off" and seen.reason == "shutdown"
 
 
-def _after_installer(machine: Machine) -> dict[str, Any]:
+def _after_installer(machine: Machine, installation: Installation, seen: Seen) -> dict[str, Any]:
     assert machine.run is not None
     changes: dict[str, Any] = {}
-    if machine.installation is Installation.INSTALLING:
+    if installation is Installation.INSTALLING:
         changes["sign"] = "restart"
-    if machine.boot_order in CD_FIRST and machine.run.boot_device != "hd":
+    if machine.boot_order in CD_FIRST and _over(machine.run, seen).boot_device != "hd":
         changes |= {"next_boot": DISK_FIRST, "next_boot_why": "installed"}
     return changes
 

@@ -14,7 +14,7 @@ from madang.doors.open_doors import OpenDoor, OpenDoors
 from madang.doors.pump import End, pump
 from madang.doors.view_only import ViewOnly
 from madang.identity.sign_on import SignOn
-from madang.kernel.errors import MadangError
+from madang.kernel.errors import MadangError, NotFound
 from madang.kernel.sockets import NO_LONGER_ALLOWED, WebSocket
 from madang.machines.hosts.host import Host
 from madang.machines.service import Machines
@@ -22,7 +22,7 @@ from madang.machines.service import Machines
 RUN_ENDED = 4001
 MISBEHAVED = 1008
 ENGINE_LOST = 1011
-OFF_SECONDS = 2.0
+OFF_SECONDS = 5.0
 
 Opener = Callable[[Host, str], Awaitable[socket.socket]]
 
@@ -99,15 +99,20 @@ class Doors:
         return ENGINE_LOST, "the machine does not answer"
 
     async def _why(self, machine_id: str) -> tuple[int, str]:
-        """Why the engine closed: mostly the run is over, which is seen a moment later."""
+        """Why the engine closed: mostly the run is over, or QEMU is on its way out. libvirt waits for that: a second or
+        two where nobody takes ended processes away at once; the record follows."""
         until = asyncio.get_running_loop().time() + OFF_SECONDS
         while asyncio.get_running_loop().time() < until:
             try:
                 machine = await self._machines.store.get(machine_id)
+                if machine is None or machine.run is None:
+                    return RUN_ENDED, "the machine is off"
+                if (await self._machines.fleet.host_of(machine).look(machine_id)).off:
+                    return RUN_ENDED, "the machine is off"
+            except NotFound:
+                return RUN_ENDED, "the machine is gone"
             except MadangError:
                 break  # it cannot be told now: whoever comes back hears it
-            if machine is None or machine.run is None:
-                return RUN_ENDED, "the machine is off"
             await asyncio.sleep(0.1)
         return ENGINE_LOST, "the machine does not answer"
 

@@ -29,6 +29,9 @@ HOUSEKEEPING_SECONDS = 60.0
 USED_STEP = 16 * 1024**2  # a disk's size on the host is noted when it changed by so much
 NOTE_SECONDS = 1.0  # an operation's end and what it makes of the record are not written down in the same moment
 SETTLE_SECONDS = 0.02  # events come in swarms: one look for all of them
+# What a machine boots from is no event: it is looked at so often at first, as long as firmware may take.
+BOOT_SECONDS = 1.0
+BOOT_MOST_SECONDS = 30.0
 FEW = 10  # so many are looked at one by one; more than that, all in one pass
 Sights = Mapping[str, Mapping[str, Seen]]  # what hosts that answer have, by host and machine
 
@@ -48,6 +51,8 @@ class Supervisor:
         self._asked: dict[str, float | None] = {}  # machines whose guest was asked in this run, by its beginning
         self._kept_house_at = 0.0
         self._waking: asyncio.TimerHandle | None = None
+        self._booting: set[str] = set()  # machines that have not said yet what they boot from
+        self._boot_look: asyncio.TimerHandle | None = None
         self.loop = Loop("machines", self.cycle, settings.look_seconds, lease=True)
         self.catalogue_loop = Loop("machines catalogue", self.look_at_catalogue, settings.catalogue_seconds)
 
@@ -57,8 +62,9 @@ class Supervisor:
         await self._fleet.start(self._changed, self._connected)
 
     async def stop(self) -> None:
-        if self._waking is not None:
-            self._waking.cancel()
+        for handle in (self._waking, self._boot_look):
+            if handle is not None:
+                handle.cancel()
         await self._fleet.stop()
 
     def _changed(self, _host: Host, change: Change) -> None:
@@ -78,6 +84,12 @@ class Supervisor:
     def _woken(self) -> None:
         self._waking = None
         self.loop.wake()
+
+    def _look_at_boot(self) -> None:
+        self._boot_look = None
+        booting, self._booting = self._booting, set()
+        for machine_id in booting:
+            self._wake(machine_id)
 
     async def look_at_catalogue(self) -> str:
         if await self._machines.catalogue.scan():
@@ -146,6 +158,7 @@ class Supervisor:
             decision = decide(machine, sight, clock.now(), self._machines.settings.shut_down_seconds)
             if decision.step is not Step.NOTHING:
                 machine = await self._take_step(machine, decision)
+            self._follow_boot(machine)
             if machine.id not in busy:
                 await self._ask_guest(machine)
         except Stale:
@@ -199,6 +212,15 @@ class Supervisor:
             changed = await self._machines.note(machine, **changes)
         self._known[machine.id] = changed
         return changed
+
+    def _follow_boot(self, machine: Machine) -> None:
+        run = machine.run
+        if run is None or run.boot_device is not None or run.since is None:
+            return
+        if clock.now() - run.since < BOOT_MOST_SECONDS:
+            self._booting.add(machine.id)
+            if self._boot_look is None:
+                self._boot_look = asyncio.get_running_loop().call_later(BOOT_SECONDS, self._look_at_boot)
 
     async def _ask_guest(self, machine: Machine) -> None:
         """Once a run, where the guest can say whether it is an installed system: that is a sign, no more."""

@@ -65,9 +65,9 @@ def test_ovmf_says_what_it_takes() -> None:
 
 def test_a_log_that_grew_is_read_again(tmp_path: Path) -> None:
     log = tmp_path / "boot.log"
-    assert boot_log.read(str(log), "bios") is None
+    assert boot_log.read(str(log), "bios") == (None, None)
     log.write_bytes(START + CD)
-    assert boot_log.read(str(log), "bios") == "cdrom"
+    assert boot_log.read(str(log), "bios") == ("cdrom", log.stat().st_mtime)
     log.write_bytes(START + CD + START + DISK)
-    assert boot_log.read(str(log), "bios") == "hd"
-    assert boot_log.read(str(tmp_path), "bios") is None
+    assert boot_log.read(str(log), "bios") == ("hd", log.stat().st_mtime)
+    assert boot_log.read(str(tmp_path), "bios") == (None, None)

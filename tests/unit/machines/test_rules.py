@@ -149,6 +149,32 @@ def test_an_installation_whose_machine_crashes_has_failed():
     assert after.installation is Installation.FAILED
 
 
+@pytest.mark.parametrize(
+    ("reason", "status", "sign"),
+    [("shutdown", Installation.INSTALLING, "restart"), ("crashed", Installation.FAILED, None)],
+)
+def test_a_run_that_was_over_before_anybody_saw_what_it_booted_from(
+    reason: str, status: Installation, sign: str | None
+):
+    record = unseen()
+    over = seen(record, reason=reason, boot_device="cdrom", booted_at=T0 + 3)
+    after = look(record, Sight(True, seen=over))
+    assert (after.installation, after.installing_from, after.sign) == (status, ISO, sign)
+
+
+@pytest.mark.parametrize("since", [T0, None])
+def test_what_the_run_before_booted_from_says_nothing_of_this_one(since: float | None):
+    record = unseen(since=since)
+    before = seen(record, reason="destroyed", boot_device="cdrom", booted_at=T0 - 60)
+    assert look(record, Sight(True, seen=before)).installation is Installation.NOT_INSTALLED
+
+
+def unseen(**given: object) -> Machine:
+    """It was started with a medium, and nobody has looked since."""
+    its = media(ISO)
+    return running(media=its, run=run(media=its, ends_at_restart=True, **given))
+
+
 # Nobody lands in the installer twice.
 
 

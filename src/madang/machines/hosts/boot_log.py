@@ -45,14 +45,15 @@ def _of_uefi(log: bytes) -> BootDevice | None:
     return device
 
 
-def read(path: str, firmware: Firmware) -> BootDevice | None:
-    """None also where the file cannot be read."""
+def read(path: str, firmware: Firmware) -> tuple[BootDevice | None, float | None]:
+    """What the last boot took, and when that was written (epoch s); None also where the file cannot be read."""
     try:
         with Path(path).open("rb") as log:  # opening it asks a file server how it is now; looking at its name may not
             status = os.fstat(log.fileno())
-        return _read(path, firmware, status.st_ino, status.st_size, status.st_mtime_ns)
+        device = _read(path, firmware, status.st_ino, status.st_size, status.st_mtime_ns)
+        return device, status.st_mtime
     except OSError:
-        return None
+        return None, None
 
 
 @lru_cache(maxsize=1024)  # a pass over all machines finds most logs as the one before did

@@ -51,7 +51,8 @@ def redefine(connection: Any, uuid: str, xml: str) -> Definition:
 
 
 def change(connection: Any, uuid: str, edit: Callable[[str], str]) -> Definition:
-    """Edits what the next start takes."""
+    """Edits what the next start takes. Raises NotFound (no_such_machine) when somebody removes it meanwhile. After its
+    removal libvirt has it again: to libvirt a definition that is changed is one that is made."""
     old = inactive_xml(find(connection, uuid))
     new = edit(old)
     before, after = domain_xml.parse(old), domain_xml.parse(new)
@@ -60,6 +61,8 @@ def change(connection: Any, uuid: str, edit: Callable[[str], str]) -> Definition
     try:
         return domain_xml.parse(inactive_xml(connection.defineXML(new)))
     except libvirt.libvirtError as error:
+        if "already being removed" in str(error):
+            raise failures.no_machine(uuid) from error
         # What libvirt does not take is wrong in the same way, whatever part of it found that out.
         if error.get_error_domain() in (libvirt.VIR_FROM_DOMAIN, libvirt.VIR_FROM_XML, libvirt.VIR_FROM_CPU):
             raise failures.wrong_definition(str(error)) from error

@@ -106,17 +106,23 @@ def _seen(domain: Any, number: int, reason: int, local: bool, began: Mapping[str
         own=inactive.name.startswith(NAME_PREFIX),
     )
     if number == libvirt.VIR_DOMAIN_SHUTOFF:
-        return seen
+        return _with_boot(seen, local)
     run = _run_of(domain.XMLDesc(0))
-    log = run.definition.boot_log
-    return msgspec.structs.replace(
+    seen = msgspec.structs.replace(
         seen,
         definition=run.definition,
         agent=run.agent,
         since=run.began or began.get(seen.uuid),
-        # Of machines of ours it is on storage that we have as well.
-        boot_device=boot_log.read(log, run.definition.firmware) if log and (local or seen.own) else None,
     )
+    return _with_boot(seen, local)
+
+
+def _with_boot(seen: Seen, local: bool) -> Seen:
+    log = seen.definition.boot_log
+    if not log or not (local or seen.own):  # those of machines of ours are on storage that we have as well
+        return seen
+    device, when = boot_log.read(log, seen.definition.firmware)
+    return msgspec.structs.replace(seen, boot_device=device, booted_at=when)
 
 
 def state_of(number: int, reason: int) -> tuple[State, str]:

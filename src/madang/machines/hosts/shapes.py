@@ -111,11 +111,16 @@ class Seen(msgspec.Struct, frozen=True):
     inactive: Definition  # what the next start takes
     reason: str = ""  # of the state, libvirt's word: "shutdown", "destroyed", "failed", "ioerror" ...
     since: float | None = None  # when the current run began; None: it does not run, or began before we looked
-    boot_device: BootDevice | None = None  # what the current run was booted from, by its firmware's own words
+    boot_device: BootDevice | None = None  # what the current run, or the last one, was booted from: its firmware's word
+    booted_at: float | None = None  # when the firmware, or what it booted, wrote last to where it says so (epoch s)
     agent: bool = False  # the guest agent has connected
     persistent: bool = True
     own: bool = False  # made by us
     ended_by: Ended | None = None  # how the guest ended its last run, where that was heard
+
+    @property
+    def off(self) -> bool:
+        return self.state in ("shut_off", "crashed")
 
 
 class Pool(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemons.machines.portal.house import MachineClient, MachinePortal
+from tests.daemons.machines.portal.killing import held
 from tests.support.libvirt import GUEST_SECONDS, PrivateLibvirt
 from tests.support.waiting import eventually
 
@@ -35,6 +36,19 @@ def test_the_installer_restarts_the_machine_while_somebody_is_dead(
         portal.start()
     on = kim.wait(machine, lambda one: one["current_boot_device"] == "hd")
     assert (on["boot_order"], on["current_boot_order"], on["state"]) == ("cdrom_hd", "hd_cdrom", "running")
+    assert on["installation_status"] == "Installing" and kim.codes(machine)[:2] == ["mark_installed", "disk_first"]
+
+
+def test_an_installation_that_nobody_sees(
+    portal: MachinePortal, kim: MachineClient, libvirtd: PrivateLibvirt, tiny: Path
+) -> None:
+    """One that is quicker than anybody looks: the portal is stopped from its beginning to its end."""
+    machine = kim.make(iso_path=str(tiny))["id"]
+    kim.act(machine, "start")
+    qemu = libvirtd.qemu_pid(f"madang-{machine}")
+    with held(portal.pid):
+        eventually(lambda: not Path(f"/proc/{qemu}").exists(), GUEST_SECONDS, "its run does not end")
+    on = kim.wait(machine, lambda one: one["current_boot_device"] == "hd")
     assert on["installation_status"] == "Installing" and kim.codes(machine)[:2] == ["mark_installed", "disk_first"]
 
 
