@@ -44,6 +44,11 @@ class Scene:
     def qemu(self) -> int:
         return self.libvirtd.qemu_pid(f"madang-{self.machine}")
 
+    @property
+    def state(self) -> str:
+        """As libvirt says it."""
+        return self.libvirtd.virsh("domstate", self.machine).strip()
+
     def run(self) -> None:
         self.kim.act(self.machine, "start")
         self.kim.until_state(self.machine, "running")
@@ -65,6 +70,8 @@ class Scene:
     def mend(self, victim: Victim) -> None:
         if victim in ("libvirtd", "both"):
             self.libvirtd.start()
+        if victim in ("qemu", "both"):  # or it would be taken for one that runs on
+            eventually(lambda: self.state == "shut off", 30, "libvirt does not notice that QEMU is gone")
         if victim == "portal":
             self.portal.start()
 
