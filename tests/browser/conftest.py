@@ -35,7 +35,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name.endswith("_pictures.py") and not config.getoption("--pictures") else None
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium")
     assert program, "there is no Chromium: scripts/setup test brings it"
@@ -47,14 +47,14 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def accounts() -> Iterator[None]:
     remove_account()
     yield
     remove_account()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def site(accounts: None) -> Iterator[Site]:
     """One portal for all tests that leave it as it is. A locked name is free again after nine seconds."""
     allowed = {"VNC_SESSIONS_PER_PERSON": "6", "VNC_SHARE_GUESTS": "true", "VNC_LARGEST_UPLOAD_BYTES": "40000000"}

@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import MakeContext
-from tests.browser.machines import MB, MachineSite, machine_site, sparse_iso
+from tests.browser.machines.house import MB, MachineSite, sparse_iso
 from tests.browser.site import Person
 from tests.browser.watch import PORTAL_AWAY, watch_of
 
 SLOW = 6 * MB
-
-
-@pytest.fixture(scope="module")
-def site(accounts: None) -> Iterator[MachineSite]:
-    with machine_site() as site:
-        yield site
-
-
-@pytest.fixture
-def owner(site: MachineSite) -> Iterator[Person]:
-    person = site.person()
-    yield person
-    site.delete_machines(person)
-
-
-@pytest.fixture
-def page(site: MachineSite, owner: Person, open_browser: MakeContext) -> Page:
-    return open_browser(site, owner).new_page()
 
 
 def slowly(page: Page, bytes_a_second: int) -> None:

@@ -7,37 +7,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import PHONE, MakeContext
-from tests.browser.machines import MachineSite, confirm, expect_state, machine_site
+from tests.browser.machines.house import MachineSite, confirm, expect_state
 from tests.browser.site import Person
 from tests.browser.watch import watch_of
 
 AT_WORK = 60_000
 REFUSED = r"the server responded with a status of (404|409|412|422) .*/api/vms"
 NAMES = "[data-testid=further-disk][data-name='{}']"
-
-
-@pytest.fixture(scope="module")
-def site(accounts: None) -> Iterator[MachineSite]:
-    with machine_site(MACHINES_NETWORKS='["user","none"]', MACHINES_SHUT_DOWN_SECONDS="5.0") as site:
-        yield site
-
-
-@pytest.fixture
-def owner(site: MachineSite) -> Iterator[Person]:
-    person = site.person()
-    yield person
-    site.delete_machines(person)
-    for disk in person.http.get("/api/vms/disks").json():
-        person.http.delete(f"/api/vms/disks/{disk['id']}", params={"name": disk["name"]})
-
-
-@pytest.fixture
-def page(site: MachineSite, owner: Person, open_browser: MakeContext) -> Page:
-    return open_browser(site, owner).new_page()
+SETTINGS = {"MACHINES_NETWORKS": '["user","none"]', "MACHINES_SHUT_DOWN_SECONDS": "5.0"}
 
 
 def disk(page: Page, name: str) -> Locator:

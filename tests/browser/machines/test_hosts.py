@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PHONE, MakeContext
-from tests.browser.machines import GUEST, MachineSite, open_console
+from tests.browser.machines.house import GUEST, MachineSite, open_console
 from tests.browser.site import Person
 from tests.browser.test_access import findings
 from tests.browser.watch import watch_of

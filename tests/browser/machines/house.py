@@ -69,6 +69,7 @@ class MachineSite(Site):
         return last
 
     def delete_machines(self, person: Person) -> None:
+        """And their disks."""
         for machine in person.http.get("/api/vms").json():
             one = f"/api/vms/{machine['id']}"
             person.http.patch(one, json={"protected": False})
@@ -77,6 +78,8 @@ class MachineSite(Site):
             answer = person.http.delete(one, params={"name": machine["name"], "disks": "remove"})
             assert answer.status_code in (202, 204), answer.text
         eventually(lambda: not person.http.get("/api/vms").json(), 30, "the machines are not deleted")
+        for disk in person.http.get("/api/vms/disks").json():
+            person.http.delete(f"/api/vms/disks/{disk['id']}", params={"name": disk["name"]})
 
 
 @contextlib.contextmanager

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MakeContext
-from tests.browser.machines import MachineSite, choose_from_menu, confirm, expect_state, machine_site
+from tests.browser.machines.house import MachineSite, choose_from_menu, confirm, expect_state
 from tests.browser.site import Person
 from tests.browser.watch import watch_of
 
 AT_WORK = 60_000
-
-
-@pytest.fixture(scope="module")
-def site(accounts: None) -> Iterator[MachineSite]:
-    with machine_site() as site:
-        yield site
-
-
-@pytest.fixture
-def owner(site: MachineSite) -> Iterator[Person]:
-    person = site.person()
-    yield person
-    site.delete_machines(person)
-
-
-@pytest.fixture
-def page(site: MachineSite, owner: Person, open_browser: MakeContext) -> Page:
-    return open_browser(site, owner).new_page()
 
 
 def test_a_snapshot_is_taken_gone_back_to_and_removed(page: Page, site: MachineSite, owner: Person) -> None:

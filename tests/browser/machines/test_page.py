@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Response, expect
 
 from tests.browser.conftest import PHONE, MakeContext
-from tests.browser.machines import (
+from tests.browser.machines.house import (
     GUEST,
     MachineSite,
     choose_from_menu,
     confirm,
     expect_state,
-    machine_site,
     open_console,
     suggestion,
 )
@@ -27,25 +25,14 @@ from tests.support.libvirt import Serial, on_scsi
 
 REFUSED = r"the server responded with a status of (404|409|412|422) .*/api/vms"
 BUDGET = 250_000
+SETTINGS = {"MACHINES_MACHINES_PER_PERSON": "0"}
 
 
 @pytest.fixture(scope="module")
-def site(accounts: None) -> Iterator[MachineSite]:
-    with machine_site(MACHINES_MACHINES_PER_PERSON="0") as site:
-        tiny_iso.build(site.libvirtd.isos, "waits.iso", waits=True).chmod(0o644)
-        yield site
-
-
-@pytest.fixture
-def owner(site: MachineSite) -> Iterator[Person]:
-    person = site.person()
-    yield person
-    site.delete_machines(person)
-
-
-@pytest.fixture
-def page(site: MachineSite, owner: Person, open_browser: MakeContext) -> Page:
-    return open_browser(site, owner).new_page()
+def site(site: MachineSite) -> MachineSite:
+    """With an installer that waits for somebody."""
+    tiny_iso.build(site.libvirtd.isos, "waits.iso", waits=True).chmod(0o644)
+    return site
 
 
 def test_the_first_view_is_small_and_teaches(page: Page) -> None:

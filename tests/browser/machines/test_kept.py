@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import DESK, MakeContext
-from tests.browser.machines import MachineSite, choose_from_menu, confirm, expect_state, machine_site, suggestion
+from tests.browser.machines.house import MachineSite, choose_from_menu, confirm, expect_state, suggestion
 from tests.browser.site import Person
 from tests.browser.test_access import findings
 from tests.browser.watch import watch_of
 
 AT_WORK = 60_000
-
-
-@pytest.fixture(scope="module")
-def site(accounts: None) -> Iterator[MachineSite]:
-    with machine_site(MACHINES_BACKUP_LOOK_SECONDS="0.5", SITE_TIME_ZONE="Asia/Seoul") as site:
-        yield site
-
-
-@pytest.fixture
-def owner(site: MachineSite) -> Iterator[Person]:
-    person = site.person()
-    yield person
-    site.delete_machines(person)
-
-
-@pytest.fixture
-def page(site: MachineSite, owner: Person, open_browser: MakeContext) -> Page:
-    return open_browser(site, owner).new_page()
+SETTINGS = {"MACHINES_BACKUP_LOOK_SECONDS": "0.5", "SITE_TIME_ZONE": "Asia/Seoul"}
 
 
 def test_a_backup_is_put_over_its_machine(page: Page, site: MachineSite, owner: Person) -> None:

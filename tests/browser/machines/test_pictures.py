@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import DESK
-from tests.browser.machines import MB, MachineSite, machine_site, open_console, show_console_bar, sparse_iso
+from tests.browser.machines.house import MB, MachineSite, machine_site, open_console, show_console_bar, sparse_iso
 from tests.browser.site import Person
 from tests.browser.test_pictures import FOLDER, LOCALES, LOOKS, PHONE_SIZE
 

@@ -9,19 +9,13 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import DESK, PHONE
-from tests.browser.machines import MachineSite, choose_from_menu, machine_site, open_console, show_console_bar
+from tests.browser.machines.house import MachineSite, choose_from_menu, open_console, show_console_bar
+from tests.browser.machines.test_hardware import define
 from tests.browser.site import Person
 from tests.browser.test_access import findings
-from tests.browser.test_machines_hardware import define
 from tests.browser.test_page import SMALL_TARGETS
 
 Look = Callable[[Page, str], None]
-
-
-@pytest.fixture(scope="module")
-def site(accounts: None) -> Iterator[MachineSite]:
-    with machine_site() as site:
-        yield site
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import MakeContext
-from tests.browser.machines import (
+from tests.browser.machines.house import (
     GUEST,
     MachineSite,
     choose_from_menu,
@@ -17,7 +14,6 @@ from tests.browser.machines import (
     console_picture,
     expect_booted_from,
     expect_state,
-    machine_site,
     open_console,
     show_console_bar,
     suggestion,
@@ -30,24 +26,6 @@ from tests.support.libvirt import Serial
 from tests.support.waiting import eventually
 
 NAME = 'Tiny "하나" <1> & ok'
-
-
-@pytest.fixture(scope="module")
-def site(accounts: None) -> Iterator[MachineSite]:
-    with machine_site() as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def owner(site: MachineSite) -> Iterator[Person]:
-    person = site.person()
-    yield person
-    site.delete_machines(person)
-
-
-@pytest.fixture
-def page(site: MachineSite, owner: Person, open_browser: MakeContext) -> Page:
-    return open_browser(site, owner).new_page()
 
 
 def test_a_machine_is_installed_used_and_turned_back_to_its_cd(page: Page, site: MachineSite, owner: Person) -> None:
