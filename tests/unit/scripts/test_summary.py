@@ -74,6 +74,13 @@ def test_every_folder_of_daemon_tests_is_in_one_lane(script: ModuleType) -> None
     assert script.lanes_of("daemons", ["-k", "one"]) == [] == script.lanes_of("unit", [])
 
 
+def test_every_test_of_the_browser_is_in_one_lane(script: ModuleType) -> None:
+    desktops, machines = script.lanes_of("browser", [])
+    assert machines == ["tests/browser/machines"]
+    tests = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "browser").rglob("test_*.py")}
+    assert set(desktops) == {test for test in tests if not test.startswith("tests/browser/machines/")}
+
+
 def test_lanes_go_side_by_side_and_each_keeps_its_status(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
