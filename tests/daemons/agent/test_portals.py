@@ -92,7 +92,6 @@ async def test_told_of_new_addresses_over_the_link_and_through_the_door(site: Si
     await desk.until("ready", 3, since=seen)
 
 
-@pytest.mark.patient
 async def test_a_portal_away_for_a_minute(site: Site) -> None:
     desk = start_on_node(site)
     await desk.until("ready")

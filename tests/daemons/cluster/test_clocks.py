@@ -38,7 +38,6 @@ def start_off(portal: PortalProcess, start: Callable[..., Job]) -> Iterator[Call
         portal.restart()
 
 
-@pytest.mark.patient
 def test_time_by_any_clock(start_off: Callable[..., Job]) -> None:
     """Three desktops of a minute, the shortest that Slurm knows: one with a clock that is right, two without.
 

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from tests.daemons.cluster.job import Job, ago, epoch
 from tests.support.people import OVER, Client
 from tests.support.portal import PortalProcess
@@ -44,7 +42,6 @@ def test_cancelled_from_outside(cluster: Any, accounts: dict[str, str], start: S
     assert fills.seen["state"] == "ready"
 
 
-@pytest.mark.patient
 def test_its_node_is_lost(cluster: Any, kim: Client, start: Start) -> None:
     """One desktop that may begin anew does so on the other node, the other one is over."""
     first, second = cluster.node_names

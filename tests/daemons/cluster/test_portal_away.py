@@ -27,7 +27,6 @@ def lasting(job: Job) -> set[int]:
     return {process.pid for process in found}
 
 
-@pytest.mark.patient
 def test_away_for_a_minute(cluster: Any, portal: PortalProcess, accounts: dict[str, str], start: Start) -> None:
     """The desktop that stays is back within three seconds; one that was ended meanwhile is known to have been."""
     job, gone = start(name="stays"), start(name="goes")

@@ -151,7 +151,6 @@ async def test_a_daemon_of_a_node_that_restarts_changes_nothing(launcher: SlurmL
     assert (await seen(launcher, order.session, placement, lambda s: s.alive)).node == sight.node
 
 
-@pytest.mark.patient
 async def test_lost_nodes_and_reached_time_limits(launcher: SlurmLauncher, cluster: Any) -> None:
     """Three fates at once, for each takes its minute."""
     lost = make_order(launcher, PERSON, features="fast")
