@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 from tests.browser.conftest import PHONE, MakeContext
 from tests.browser.screen import open_desktop
@@ -26,6 +26,21 @@ def test_the_language_is_chosen_and_kept(site: Site, person: Person, open_browse
     elsewhere = open_browser(site, person).new_page()
     elsewhere.goto("/desktops")
     expect(elsewhere.get_by_role("heading", name="데스크톱", exact=True)).to_be_visible()
+
+
+def test_ones_language_stays_when_the_browsers_words_come_later(
+    site: Site, person: Person, open_browser: MakeContext
+) -> None:
+    person.http.patch("/api/identity/me", json={"language": "ko"})
+    page = open_browser(site, person).new_page()
+    english: list[Route] = []
+    page.route(re.compile(r"/assets/en-[^/]*\.js$"), lambda route: english.append(route))
+    with page.expect_response(re.compile(r"/assets/ko-[^/]*\.js$")):
+        page.goto("/desktops", wait_until="commit")
+    page.wait_for_timeout(500)
+    for route in english:
+        route.continue_()
+    expect(page.get_by_role("heading", name="데스크톱", exact=True)).to_be_visible()
 
 
 def test_the_browsers_language_comes_first(site: Site, open_browser: MakeContext) -> None:

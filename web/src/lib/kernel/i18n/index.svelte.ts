@@ -12,6 +12,8 @@ const load: Record<Language, () => Promise<Messages>> = {
 class Words {
   language = $state<Language>('en');
   #messages = $state.raw<Messages | null>(null);
+  #asked = 0;
+  #shown = 0;
 
   get t(): Messages {
     if (!this.#messages) throw new Error('The words are asked for before they are loaded.');
@@ -22,8 +24,13 @@ class Words {
     await this.use(pickLanguage(remembered('language'), navigator.languages));
   }
 
+  /** The browser's and the person's are asked for side by side: the later one counts, whichever is loaded first. */
   async use(language: Language): Promise<void> {
-    this.#messages = await load[language]();
+    const turn = ++this.#asked;
+    const messages = await load[language]();
+    if (turn < this.#shown) return;
+    this.#shown = turn;
+    this.#messages = messages;
     this.language = language;
     session.language = language;
     document.documentElement.lang = language;
