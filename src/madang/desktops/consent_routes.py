@@ -10,8 +10,9 @@ from litestar import delete, get, post
 from litestar.params import Parameter
 
 from madang.desktops.consent import Consent, ViewView, shown_view
-from madang.desktops.shapes import SessionId, problems
+from madang.desktops.shapes import SessionId
 from madang.identity.model import Visitor
+from madang.kernel.problems import problems
 
 ViewId = Annotated[str, Parameter(max_length=32, description="Id of a question to look.")]
 

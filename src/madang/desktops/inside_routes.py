@@ -14,10 +14,11 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from madang.desktops.inside import Inside, NativeDoor, understood
-from madang.desktops.shapes import SessionId, problems
+from madang.desktops.shapes import SessionId
 from madang.identity.model import Visitor
 from madang.identity.sign_on import address_of
 from madang.kernel.errors import InvalidInput
+from madang.kernel.problems import problems
 
 Path = Annotated[
     str, Parameter(max_length=4096, description="Absolute, or from the home folder; empty: the usual one.")

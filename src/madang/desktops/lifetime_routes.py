@@ -10,10 +10,11 @@ from litestar import Request, post
 
 from madang.desktops.lifetime import Lifetime
 from madang.desktops.service import Desktops, forbid_control_characters
-from madang.desktops.shapes import SessionId, problems
+from madang.desktops.shapes import SessionId
 from madang.desktops.views import SessionView
 from madang.identity.model import Visitor
 from madang.identity.sign_on import address_of
+from madang.kernel.problems import problems
 
 
 class MoreTime(msgspec.Struct, forbid_unknown_fields=True):

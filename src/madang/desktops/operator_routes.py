@@ -16,12 +16,12 @@ from madang.desktops.cluster import Clusters, ClusterView
 from madang.desktops.notices import NoticeView, notice_view, parsed
 from madang.desktops.policies import Enter, Notice, PersonLimit, SiteLimits
 from madang.desktops.service import Desktops
-from madang.desktops.shapes import problems
 from madang.desktops.usage import Share, Usage, as_csv, days
 from madang.identity.administration import need
 from madang.identity.model import Visitor, actor_of
 from madang.kernel import clock
 from madang.kernel.errors import InvalidInput
+from madang.kernel.problems import problems
 
 Day = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}-\d{2}$", description="A day (UTC) as 2026-11-20.")]
 

@@ -12,10 +12,10 @@ from madang.desktops.notices import NoticeView, notice_view
 from madang.desktops.preset_routes import PresetView, PresetViews
 from madang.desktops.presets import Choice as ChosenLast
 from madang.desktops.service import Desktops
-from madang.desktops.shapes import problems
 from madang.identity.model import Visitor
 from madang.kernel import clock
 from madang.kernel.ground import Missing
+from madang.kernel.problems import problems
 
 SIZES = ((1280, 720), (1440, 900), (1920, 1080), (2560, 1440), (3840, 2160))
 

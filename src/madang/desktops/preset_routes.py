@@ -12,9 +12,9 @@ from litestar.params import Parameter
 from madang.desktops.cluster import Clusters
 from madang.desktops.preset import Preset
 from madang.desktops.service import Desktops
-from madang.desktops.shapes import problems
 from madang.identity.administration import need
 from madang.identity.model import Visitor
+from madang.kernel.problems import problems
 
 PresetId = Annotated[str, Parameter(max_length=20, description="Id of a preset.")]
 

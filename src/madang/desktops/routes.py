@@ -13,10 +13,11 @@ from litestar.params import Parameter
 
 from madang.desktops.measures import MeasuresView
 from madang.desktops.service import Desktops, Wish, forbid_control_characters
-from madang.desktops.shapes import SessionId, problems
+from madang.desktops.shapes import SessionId
 from madang.desktops.views import SessionView
 from madang.identity.model import Visitor
 from madang.identity.sign_on import SignOn, address_of
+from madang.kernel.problems import problems
 
 Name = Annotated[str, msgspec.Meta(max_length=80, description="What the desktop is called.")]
 Notes = Annotated[str, msgspec.Meta(max_length=2000, description="Whatever its person wants to remember of it.")]

@@ -11,7 +11,7 @@ from litestar import Request, Response, delete, get, post
 from litestar.params import Parameter
 
 from madang.desktops.service import forbid_control_characters
-from madang.desktops.shapes import SessionId, problems
+from madang.desktops.shapes import SessionId
 from madang.desktops.share import Share, set_cookie
 from madang.desktops.sharing import Sharing
 from madang.doors.watchers import Watcher
@@ -20,6 +20,7 @@ from madang.identity.sign_on import SignOn, address_of, headers_of
 from madang.kernel import clock, origins
 from madang.kernel.clock import iso
 from madang.kernel.errors import NotSignedIn
+from madang.kernel.problems import problems
 from madang.kernel.settings import Settings
 
 ShareId = Annotated[str, Parameter(max_length=32, description="Id of a link.")]

@@ -11,7 +11,6 @@ from msgspec import UNSET
 
 from madang.identity.audit import Audit
 from madang.identity.model import Permission, Visitor, actor_of
-from madang.identity.problems import problems
 from madang.identity.service import People
 from madang.identity.shapes import (
     AuditEntry,
@@ -25,6 +24,7 @@ from madang.identity.shapes import (
     person_shape,
 )
 from madang.kernel.errors import Forbidden
+from madang.kernel.problems import problems
 
 LARGEST_ID = 2**53 - 1  # what a page's numbers can hold
 
@@ -33,7 +33,7 @@ class PeopleRoutes(Controller):
     path = "/people"
     tags = ("people",)
 
-    @get("/", operation_id="listPeople", summary="Everybody, by name", responses=problems(401, 403))
+    @get("/", operation_id="listPeople", summary="Everybody, by name", responses=problems(401, 403, 503))
     async def list_people(
         self, visitor: NamedDependency[Visitor], people: NamedDependency[People]
     ) -> list[PersonShape]:
@@ -44,7 +44,7 @@ class PeopleRoutes(Controller):
         "/",
         operation_id="addPerson",
         summary="Add a person, who gets a one-time sign-in link",
-        responses=problems(401, 403, 409, 422),
+        responses=problems(401, 403, 409, 422, 503),
     )
     async def add(
         self, visitor: NamedDependency[Visitor], data: JSONBody[NewPersonBody], people: NamedDependency[People]
@@ -63,7 +63,7 @@ class PeopleRoutes(Controller):
         "/{person:str}",
         operation_id="changePerson",
         summary="Change, disable or enable a person",
-        responses=problems(401, 403, 404, 409, 422),
+        responses=problems(401, 403, 404, 409, 422, 503),
     )
     async def change(
         self,
@@ -88,7 +88,7 @@ class PeopleRoutes(Controller):
         operation_id="resetPassword",
         summary="Take a password away and make a one-time sign-in link",
         status_code=200,
-        responses=problems(401, 403, 404, 409, 422),
+        responses=problems(401, 403, 404, 409, 422, 503),
     )
     async def reset_password(
         self, visitor: NamedDependency[Visitor], person: RecordId, people: NamedDependency[People]
@@ -101,7 +101,7 @@ class AuditRoutes(Controller):
     path = "/audit"
     tags = ("people",)
 
-    @get("/", operation_id="listAudit", summary="The audit trail, newest first", responses=problems(401, 403, 422))
+    @get("/", operation_id="listAudit", summary="The audit trail, newest first", responses=problems(401, 403, 422, 503))
     async def trail(
         self,
         visitor: NamedDependency[Visitor],

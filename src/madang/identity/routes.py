@@ -14,7 +14,6 @@ from madang.identity import cookies
 from madang.identity.accounts import own_user
 from madang.identity.entrance import Entrance, SignedIn
 from madang.identity.model import Visitor
-from madang.identity.problems import NOTHING, problems
 from madang.identity.service import People
 from madang.identity.shapes import (
     ChangeSelfBody,
@@ -38,6 +37,7 @@ from madang.identity.sign_on import SignOn, address_of, headers_of
 from madang.identity.tokens import Tokens
 from madang.kernel import origins
 from madang.kernel.ground import Ground
+from madang.kernel.problems import NOTHING, problems
 from madang.kernel.settings import SiteSettings, as_root
 
 AnyRequest = Request[Any, Any, Any]
@@ -90,7 +90,7 @@ class EntranceRoutes(Controller):
         operation_id="signIn",
         summary="Sign in by name and password",
         status_code=200,
-        responses=problems(401, 403, 422, 429),
+        responses=problems(401, 403, 422, 429, 503),
     )
     async def sign_in(
         self,
@@ -107,7 +107,7 @@ class EntranceRoutes(Controller):
         operation_id="redeemLink",
         summary="Sign in by a one-time link",
         status_code=200,
-        responses=problems(401, 403, 422),
+        responses=problems(401, 403, 422, 503),
     )
     async def redeem(
         self,
@@ -124,7 +124,7 @@ class EntranceRoutes(Controller):
         operation_id="signOut",
         summary="Sign out of this browser",
         status_code=204,
-        responses={204: NOTHING, **problems(401, 403)},
+        responses={204: NOTHING, **problems(401, 403, 503)},
     )
     async def sign_out(
         self, visitor: NamedDependency[Visitor], entrance: NamedDependency[Entrance], hall: NamedDependency[Hall]
@@ -137,7 +137,7 @@ class EntranceRoutes(Controller):
         operation_id="signOutEverywhere",
         summary="Sign out of all browsers",
         status_code=204,
-        responses={204: NOTHING, **problems(401, 403)},
+        responses={204: NOTHING, **problems(401, 403, 503)},
     )
     async def sign_out_everywhere(
         self, visitor: NamedDependency[Visitor], entrance: NamedDependency[Entrance], hall: NamedDependency[Hall]
@@ -150,7 +150,7 @@ class EntranceRoutes(Controller):
         operation_id="setPassword",
         summary="Set one's password; other sign-ins end",
         status_code=204,
-        responses={204: NOTHING, **problems(401, 403, 409, 422, 429)},
+        responses={204: NOTHING, **problems(401, 403, 409, 422, 429, 503)},
     )
     async def password(
         self,
@@ -162,7 +162,7 @@ class EntranceRoutes(Controller):
         fresh, seconds = await entrance.set_password(visitor, data.current_password, data.new_password)
         return hall.nothing(fresh, seconds)
 
-    @get("/sign-ins", operation_id="listSignIns", summary="One's own sign-ins", responses=problems(401))
+    @get("/sign-ins", operation_id="listSignIns", summary="One's own sign-ins", responses=problems(401, 503))
     async def sign_ins(
         self, visitor: NamedDependency[Visitor], entrance: NamedDependency[Entrance]
     ) -> list[SignInShape]:
@@ -172,7 +172,7 @@ class EntranceRoutes(Controller):
         "/sign-ins/{sign_in:str}",
         operation_id="endSignIn",
         summary="End one of one's own sign-ins",
-        responses=problems(401, 403, 404, 422),
+        responses=problems(401, 403, 404, 422, 503),
     )
     async def end_sign_in(
         self, visitor: NamedDependency[Visitor], sign_in: RecordId, entrance: NamedDependency[Entrance]
@@ -184,22 +184,24 @@ class SelfRoutes(Controller):
     path = "/"
     tags = ("identity",)
 
-    @get("/me", operation_id="me", summary="Who is signed in, and the site", responses=problems(401))
+    @get("/me", operation_id="me", summary="Who is signed in, and the site", responses=problems(401, 503))
     async def me(self, visitor: NamedDependency[Visitor], hall: NamedDependency[Hall]) -> Me:
         return hall.me(visitor)
 
-    @patch("/me", operation_id="changeMe", summary="Change one's own record", responses=problems(401, 403, 409, 422))
+    @patch(
+        "/me", operation_id="changeMe", summary="Change one's own record", responses=problems(401, 403, 409, 422, 503)
+    )
     async def change_me(
         self, visitor: NamedDependency[Visitor], data: JSONBody[ChangeSelfBody], people: NamedDependency[People]
     ) -> PersonShape:
         changed = await people.change_self(visitor, display_name=data.display_name, language=data.language)
         return person_shape(changed)
 
-    @get("/tokens", operation_id="listTokens", summary="One's own API tokens", responses=problems(401))
+    @get("/tokens", operation_id="listTokens", summary="One's own API tokens", responses=problems(401, 503))
     async def list_tokens(self, visitor: NamedDependency[Visitor], tokens: NamedDependency[Tokens]) -> list[TokenShape]:
         return [token_shape(token) for token in await tokens.of(visitor)]
 
-    @post("/tokens", operation_id="createToken", summary="A new API token", responses=problems(401, 403, 409, 422))
+    @post("/tokens", operation_id="createToken", summary="A new API token", responses=problems(401, 403, 409, 422, 503))
     async def create_token(
         self, visitor: NamedDependency[Visitor], data: JSONBody[NewTokenBody], tokens: NamedDependency[Tokens]
     ) -> NewToken:
@@ -210,7 +212,7 @@ class SelfRoutes(Controller):
         "/tokens/{token:str}",
         operation_id="revokeToken",
         summary="Revoke one of one's own API tokens",
-        responses=problems(401, 403, 404, 422),
+        responses=problems(401, 403, 404, 422, 503),
     )
     async def revoke_token(
         self, visitor: NamedDependency[Visitor], token: RecordId, tokens: NamedDependency[Tokens]

@@ -132,6 +132,14 @@ class SiteError(MadangError):
     title = "The site has to be mended by its operator"
 
 
+class NoSpace(SiteError):
+    """A disk is full, or would be."""
+
+    status = 507
+    code = "no_space"
+    title = "There is no room for it"
+
+
 class SettingError(SiteError):
     """A wrong setting, named with its file, key, value and what is allowed."""
 

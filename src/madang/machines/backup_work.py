@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from madang.kernel import clock
-from madang.kernel.errors import Conflict, Failure, SiteError
+from madang.kernel.errors import Conflict, Failure, NoSpace
 from madang.machines.disk_store import DiskStore
 from madang.machines.hosts import files
 from madang.machines.hosts.shapes import Seen
@@ -42,7 +42,7 @@ class Backing:
         return Outcome(backed_up, {"backup": backup.id, "size": backup.size})
 
     async def make(self, work: Work, backup_id: str, *, safety: bool, without: Collection[str] = ()) -> Backup:
-        """One of all disks but those files; the same again where it was made before. Raises SiteError (no_space)."""
+        """One of all disks but those files; the same again where it was made before. Raises NoSpace."""
         machine = work.machine
         if work.again:
             # Whoever was at it before may be gone between freezing and thawing; a cancel does not stop this.
@@ -98,12 +98,10 @@ def taken(paths: Collection[str]) -> int:
 
 
 def refuse_beyond(needed: int, free: int, where: str) -> None:
-    """Raise SiteError (no_space)."""
+    """Raise NoSpace."""
     if needed > free:
-        raise SiteError(
+        raise NoSpace(
             f"It takes {needed} bytes, and {free} are free where {where} are.",
-            code="no_space",
-            title="There is not enough room",
             hint="Delete what is not needed, or ask the site's operator for room. Nothing was changed.",
             needed=needed,
             free=free,

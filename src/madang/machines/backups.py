@@ -52,7 +52,7 @@ class Backups:
 
     async def restore(self, visitor: Visitor, machine_id: str, backup_id: str) -> tuple[Machine, bool]:
         """All of its disks over the machine, after a backup of what it has now. Raises Conflict (machine_running,
-        protected, has_clones), LimitReached, SiteError (no_space)."""
+        protected, has_clones), LimitReached, NoSpace."""
         machine = await self._of_machine(visitor, machine_id, backup_id)
         if machine.protected:
             raise Conflict("It is protected.", code="protected", hint="Take its protection off first.")

@@ -9,6 +9,7 @@ from litestar import Response, delete, get, post
 from litestar.params import Parameter
 
 from madang.identity.model import Visitor
+from madang.kernel.problems import problems
 from madang.machines.boot import Boot
 from madang.machines.media import Media
 from madang.machines.model import Installation
@@ -25,12 +26,11 @@ from madang.machines.shapes import (
     NewBootOrder,
     NewBootPreset,
     Once,
-    problems,
 )
 from madang.machines.showing import boot_order_view, installation_view, media_view
 from madang.machines.views import BootOrderView, BootPresetView, InstallationView, MachineView, MediumView
 
-CHANGES = {202: AT_WORK, **problems(401, 403, 404, 409, 412, 422, 503)}
+CHANGES = {202: AT_WORK, **problems(401, 403, 404, 409, 412, 422, 503, 507)}
 
 
 def routes(machines: Machines, boot: Boot, media: Media) -> Sequence[Any]:

@@ -9,6 +9,7 @@ from litestar import Response, delete, get, post
 
 from madang.identity.model import Visitor
 from madang.kernel.clock import iso, iso_or_none
+from madang.kernel.problems import problems
 from madang.machines.adoption import Adoption
 from madang.machines.backups import Backups
 from madang.machines.model import Machine
@@ -22,14 +23,13 @@ from madang.machines.shapes import (
     SnapshotName,
     Stranger,
     Template,
-    problems,
 )
 from madang.machines.shelf import Backup
 from madang.machines.snapshots import Snapshots, known_of
 from madang.machines.templates import Templates
 from madang.machines.views import BackupView, MachineView, SnapshotView, StrangerView, TemplateView
 
-CHANGES = {202: AT_WORK, **problems(401, 403, 404, 409, 422, 503)}
+CHANGES = {202: AT_WORK, **problems(401, 403, 404, 409, 422, 503, 507)}
 
 
 def routes(

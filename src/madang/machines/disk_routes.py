@@ -11,15 +11,16 @@ from litestar.params import Parameter
 
 from madang.identity.model import Visitor
 from madang.kernel.clock import iso
+from madang.kernel.problems import problems
 from madang.machines.disk_store import Disk
 from madang.machines.disks import Disks
 from madang.machines.routes import AT_WORK, Answers
 from madang.machines.service import Machines
-from madang.machines.shapes import AttachedDisk, MachineId, MovedDisk, NewDisk, Resize, problems
+from madang.machines.shapes import AttachedDisk, MachineId, MovedDisk, NewDisk, Resize
 from madang.machines.views import FurtherDiskView, MachineView
 
 DiskId = Annotated[str, Parameter(max_length=20, description="Id of a further disk.")]
-CHANGES = {202: AT_WORK, **problems(401, 403, 404, 409, 422, 503)}
+CHANGES = {202: AT_WORK, **problems(401, 403, 404, 409, 422, 503, 507)}
 
 
 def routes(machines: Machines, disks: Disks) -> Sequence[Any]:
@@ -56,7 +57,7 @@ def _own(disks: Disks) -> Sequence[Any]:
         status_code=200,
         responses={
             202: ResponseSpec(FurtherDiskView, description="It is still at work", generate_examples=False),
-            **problems(401, 403, 404, 409, 422, 503),
+            **problems(401, 403, 404, 409, 422, 503, 507),
         },
     )
     async def resize(visitor: Visitor, disk_id: DiskId, data: Resize) -> Response[FurtherDiskView]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from madang.kernel.errors import InvalidInput, MadangError, SiteError, Unavailable
+from madang.kernel.errors import InvalidInput, MadangError, NoSpace, SiteError, Unavailable
 from madang.kernel.log import logger
 from madang.machines.hosts.host import Host
 from madang.machines.hosts.shapes import Change, DomainType, Pool, Wish
@@ -126,8 +126,8 @@ class Fleet:
         """Where a new machine goes: to the host that is named, or the one with the most memory left of those that have
         enough for it. Pools are one storage, so disks have the same room everywhere.
 
-        Raises InvalidInput (no_such_host, pool_too_small), Unavailable (host_unreachable), SiteError (pool_full,
-        storage_not_shared).
+        Raises InvalidInput (no_such_host, pool_too_small), Unavailable (host_unreachable), NoSpace (pool_full),
+        SiteError (storage_not_shared).
         """
         if wanted is not None and wanted not in self.hosts:
             raise InvalidInput(
@@ -178,7 +178,7 @@ class Fleet:
                 free=pool.free_bytes,
             )
         if pool.free_bytes < self._keep_free_bytes:
-            raise SiteError(
+            raise NoSpace(
                 f"{pool.free_bytes} bytes are free in {pool.path}.",
                 code="pool_full",
                 title="There is no room for disks",

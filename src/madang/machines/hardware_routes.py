@@ -8,11 +8,12 @@ from typing import Any
 from litestar import Response, patch, post
 
 from madang.identity.model import Visitor
+from madang.kernel.problems import problems
 from madang.machines.hardware import Hardware
 from madang.machines.hosts.shapes import Hardware as Wanted
 from madang.machines.routes import AT_WORK, Answers, IfMatch, edition
 from madang.machines.service import Machines
-from madang.machines.shapes import MachineId, NewHardware, problems
+from madang.machines.shapes import MachineId, NewHardware
 from madang.machines.views import MachineView
 
 CHANGES = {202: AT_WORK, **problems(401, 403, 404, 409, 412, 422, 503)}

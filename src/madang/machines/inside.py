@@ -65,7 +65,7 @@ class Inside:
         return machine, disk, pool.free_bytes if pool else None
 
     async def resize(self, visitor: Visitor, machine_id: str, size_gb: int) -> tuple[Machine, bool]:
-        """Raises InvalidInput (shrink_refused, too_large, pool_too_small), LimitReached, SiteError (pool_full)."""
+        """Raises InvalidInput (shrink_refused, too_large, pool_too_small), LimitReached, NoSpace (pool_full)."""
         machine = await self._machines.managed(visitor, machine_id)
         size, most = size_gb * GIB, self._machines.settings.disk_bytes_most
         if size > most:

@@ -11,8 +11,9 @@ from litestar.params import Parameter
 
 from madang.identity.model import Visitor
 from madang.kernel.clock import iso as moment
+from madang.kernel.problems import problems
 from madang.machines.media import IsoUse, Media
-from madang.machines.shapes import NewUpload, problems
+from madang.machines.shapes import NewUpload
 from madang.machines.uploads import Upload, Uploads
 from madang.machines.views import IsoUser, IsoView, UploadView
 
@@ -56,7 +57,7 @@ def _uploads(media: Media, uploads: Uploads) -> Sequence[Any]:
         "/isos/uploads",
         operation_id="beginUpload",
         summary="Begin to upload an ISO file, or go on with the same one",
-        responses=problems(401, 403, 409, 422),
+        responses=problems(401, 403, 409, 422, 507),
     )
     async def begin(visitor: Visitor, data: NewUpload) -> UploadView:
         return _upload(await uploads.begin(visitor, data.name, data.size, data.sha256))
@@ -68,7 +69,7 @@ def _uploads(media: Media, uploads: Uploads) -> Sequence[Any]:
         request_max_body_size=None,
         responses={
             200: ResponseSpec(UploadView, description="How far it is now", generate_examples=False),
-            **problems(401, 403, 404, 409, 422),
+            **problems(401, 403, 404, 409, 422, 507),
         },
     )
     async def put_part(
@@ -84,7 +85,7 @@ def _uploads(media: Media, uploads: Uploads) -> Sequence[Any]:
         operation_id="finishUpload",
         summary="Check an upload, and make it an entry of the catalogue",
         status_code=200,
-        responses=problems(401, 403, 404, 409, 422),
+        responses=problems(401, 403, 404, 409, 422, 507),
     )
     async def finish(visitor: Visitor, upload_id: UploadId) -> IsoView:
         path = await uploads.finish(visitor, upload_id)

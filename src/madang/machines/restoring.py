@@ -143,7 +143,7 @@ class Restoring:
         refuse_more(await self._store.used(work.machine.person_id), Quota(disk_bytes=more), self._quota)
 
     async def _refuse_without_room(self, work: Work, places: Sequence[Place], old: Sequence[str]) -> None:
-        """Raise SiteError (no_space) where the copies and the backup of what is there have no room."""
+        """Raise NoSpace where the copies and the backup of what is there have no room."""
         made = [place.made for place in places] if work.again else []
         disks = max(0, sum(place.file.real_bytes for place in places) - await asyncio.to_thread(taken, made))
         there = await asyncio.to_thread(self._backing.shelf.of, work.machine.id)

@@ -13,6 +13,7 @@ from litestar.params import HeaderParameter, Parameter
 from madang.identity.model import Visitor
 from madang.identity.service import People
 from madang.identity.sign_on import SignOn
+from madang.kernel.problems import problems
 from madang.machines.inside import Inside
 from madang.machines.model import Machine
 from madang.machines.offers import Offers
@@ -26,7 +27,6 @@ from madang.machines.shapes import (
     NewShare,
     OperationId,
     Resize,
-    problems,
 )
 from madang.machines.views import DiskView, HostStateView, MachineView, OperationView, OptionsView
 
@@ -117,7 +117,7 @@ def _lists(machines: Machines, offers: Offers, answers: Answers) -> Sequence[Any
         "/vms",
         operation_id="createMachine",
         summary="Make a machine",
-        responses={202: AT_WORK, **problems(401, 403, 409, 422, 503)},
+        responses={202: AT_WORK, **problems(401, 403, 409, 422, 503, 507)},
     )
     async def create(visitor: Visitor, data: NewMachine) -> Response[MachineView]:
         wish = Wish(
@@ -182,7 +182,7 @@ def _one(machines: Machines, answers: Answers) -> Sequence[Any]:
         operation_id="actOnMachine",
         summary="Start, shut down, reset, force off, pause, resume or restart a machine",
         status_code=200,
-        responses={202: AT_WORK, **problems(401, 403, 404, 409, 422, 503)},
+        responses={202: AT_WORK, **problems(401, 403, 404, 409, 422, 503, 507)},
     )
     async def act(visitor: Visitor, machine_id: MachineId, data: Action) -> Response[MachineView]:
         return await answers.of(await machines.power(visitor, machine_id, data.action))
@@ -274,7 +274,7 @@ def _inside(machines: Machines, inside: Inside, answers: Answers) -> Sequence[An
         operation_id="resizeMachineDisk",
         summary="Make a machine's disk larger",
         status_code=200,
-        responses={202: AT_WORK, **problems(401, 403, 404, 409, 422, 503)},
+        responses={202: AT_WORK, **problems(401, 403, 404, 409, 422, 503, 507)},
     )
     async def resize(visitor: Visitor, machine_id: MachineId, data: Resize) -> Response[MachineView]:
         return await answers.of(await inside.resize(visitor, machine_id, data.size_gb))

@@ -9,9 +9,10 @@ from litestar import get, put
 
 from madang.identity.model import Visitor
 from madang.kernel.clock import iso_or_none
+from madang.kernel.problems import problems
 from madang.machines.model import Machine, Schedule
 from madang.machines.schedules import Schedules
-from madang.machines.shapes import ChosenSchedule, MachineId, problems
+from madang.machines.shapes import ChosenSchedule, MachineId
 from madang.machines.views import BackupScheduleView, ScheduleView
 
 

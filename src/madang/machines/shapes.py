@@ -83,10 +83,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
-from madang.kernel.http import Problem
 from madang.machines.model import Weekday
 
 BootOrder = Literal["cdrom_hd", "hd", "cdrom", "hd_cdrom"]
@@ -105,16 +103,6 @@ IsoPath = Annotated[
 ]
 Target = Annotated[str, msgspec.Meta(max_length=16, description="A drive's name, as in `current_media`.")]
 Bytes = Annotated[int, msgspec.Meta(ge=1, le=1 << 60)]
-PROBLEM = "application/problem+json"
-_WORDS = {
-    401: "Not signed in",
-    403: "Not allowed",
-    404: "Not there, or not yours",
-    409: "Does not fit",
-    412: "Was changed by somebody else meanwhile",
-    422: "Wrong",
-    503: "Does not answer now",
-}
 
 
 class NewMachine(msgspec.Struct, forbid_unknown_fields=True):
@@ -279,11 +267,3 @@ class NewUpload(msgspec.Struct, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     size: Bytes
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-
-
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """As an operation's `responses`."""
-    return {
-        status: ResponseSpec(Problem, description=_WORDS[status], generate_examples=False, media_type=PROBLEM)
-        for status in statuses
-    }

@@ -24,7 +24,7 @@ from madang.identity.audit import Audit
 from madang.identity.model import Visitor
 from madang.kernel import clock
 from madang.kernel.database import Database, retried
-from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, SiteError
+from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, NoSpace, NotFound, SiteError
 from madang.machines import iso9660
 from madang.machines.catalogue import ENDING, Catalogue
 from madang.machines.operations import ID_ALPHABET
@@ -106,7 +106,7 @@ class Uploads:
     async def put(self, visitor: Visitor, upload_id: str, offset: int, parts: AsyncIterator[bytes]) -> Upload:
         """Take bytes from `offset` on. What arrived is kept, whatever happens to the rest.
 
-        Raises NotFound, Conflict (offset_differs, upload_busy), InvalidInput (too_large), SiteError (pool_full).
+        Raises NotFound, Conflict (offset_differs, upload_busy), InvalidInput (too_large), NoSpace (pool_full).
         """
         upload = await self.get(visitor, upload_id)
         await self._touch(upload_id)
@@ -214,10 +214,11 @@ class Uploads:
     def _refuse_full(self, folder: Path, size: int) -> None:
         free = shutil.disk_usage(folder).free
         if size + self._keep_free_bytes > free:
-            raise SiteError(
-                f"{free} bytes are free in {folder}.", code="pool_full", title="There is no room for it",
+            raise NoSpace(
+                f"{free} bytes are free in {folder}.",
+                code="pool_full",
                 hint="Delete ISO files that nobody needs, or ask the site's operator for room.",
-            )  # fmt: skip
+            )
 
     @retried
     async def _add(self, upload: Upload) -> None:
@@ -267,10 +268,11 @@ def _write(descriptor: int, part: bytes, offset: int) -> int:
             count = os.pwrite(descriptor, view, offset)
             view, offset = view[count:], offset + count
     except OSError as error:
-        raise SiteError(
-            f"It cannot be kept: {error.strerror}.", code="pool_full", title="There is no room for it",
+        raise NoSpace(
+            f"It cannot be kept: {error.strerror}.",
+            code="pool_full",
             hint="What arrived is kept: go on when there is room.",
-        ) from error  # fmt: skip
+        ) from error
     return len(part)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from madang.kernel.errors import Conflict, InvalidInput, MadangError, NotFound, SiteError, Unavailable
+from madang.kernel.errors import Conflict, InvalidInput, MadangError, NoSpace, NotFound, SiteError, Unavailable
 from madang.machines.hosts.binding import libvirt
 
 
@@ -86,9 +86,7 @@ def no_console(why: str) -> MadangError:
 
 
 def no_space(detail: str) -> MadangError:
-    return SiteError(
-        detail, code="no_space", title="The host's disk is full", hint="Delete what is not needed, or ask an operator."
-    )
+    return NoSpace(detail, title="The host's disk is full", hint="Delete what is not needed, or ask an operator.")
 
 
 def wrong_definition(detail: str) -> MadangError:

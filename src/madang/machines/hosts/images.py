@@ -34,7 +34,7 @@ class _Info(msgspec.Struct, rename="kebab"):
 
 
 class Images:
-    """Raises, besides what is said below, NotFound (disk_missing), Conflict (disk_in_use) and SiteError (no_space)."""
+    """Raises, besides what is said below, NotFound (disk_missing), Conflict (disk_in_use) and NoSpace."""
 
     def __init__(self, limits: Limits, account: str | None = None) -> None:
         """`account`: the Unix account that libvirt runs as; images are its own."""

@@ -96,6 +96,7 @@ def emptied(small: SmallPool, portal: MachinePortal) -> Iterator[None]:
 def refused(answer: Json, *codes: str) -> None:
     assert answer.get("code") in codes, answer
     assert answer["hint"] and answer["title"], answer
+    assert answer["code"] not in ("no_space", "pool_full") or answer["status"] == 507
 
 
 def filled(kim: MachineClient, small: SmallPool, size: int) -> Json:

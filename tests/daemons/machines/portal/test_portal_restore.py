@@ -249,7 +249,7 @@ def test_without_room_or_quota_nothing_is_changed(small: MachinePortal, libvirtd
         before = {path: os.stat(path).st_ino for path in disks_of(kim, machine).values()}
         restore = f"/api/vms/{machine}/backups/{backup['id']}/restore"
         refused = kim.post(restore)
-        assert (refused.status_code, refused.json()["code"]) == (500, "no_space"), refused.text
+        assert (refused.status_code, refused.json()["code"]) == (507, "no_space"), refused.text
         assert {path: os.stat(path).st_ino for path in before} == before and left_over(libvirtd) == []
         assert backups_of(kim, machine, safety=True) == []
         # A new one would not fit either.

@@ -1,4 +1,4 @@
-"""The errors that an operation of the API documents."""
+"""The errors that operations of the API document."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ WORDS = {
     403: "Not allowed",
     404: "Not there, or not theirs",
     409: "Does not fit what is there now",
+    412: "Was changed by somebody else meanwhile",
     422: "Cannot be used as it is; `fields` names what",
     429: "Too many attempts; `retry_after` says when again (seconds)",
-    503: "The database does not answer right now; nothing was changed",
+    503: "What it needs does not answer right now; nothing was changed",
+    507: "There is no room for it; nothing was changed",
 }
 # What answers with nothing but headers says so: a handler that returns Response[None] would be documented as JSON.
 NOTHING = ResponseSpec(None, description="Done")
@@ -23,6 +25,6 @@ NOTHING = ResponseSpec(None, description="Done")
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
     """For `responses=` of a handler."""
     return {
-        status: ResponseSpec(Problem, generate_examples=False, description=WORDS[status], media_type=MEDIA_TYPE)
-        for status in (*statuses, 503)
+        status: ResponseSpec(Problem, description=WORDS[status], generate_examples=False, media_type=MEDIA_TYPE)
+        for status in statuses
     }
