@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -24,9 +23,9 @@ from madang.identity.model import Person, Visitor
 from madang.kernel import clock
 from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, Unavailable
 from madang.kernel.ground import Ground
+from madang.kernel.ids import short_id
 from madang.kernel.settings import SiteSettings, as_root
 
-ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 12
 NAME_LONGEST = 80
 TRIES = 5
@@ -147,7 +146,7 @@ class Desktops:
             preset.longest_time_limit_seconds,
         )
         return Session(
-            id="".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH)),
+            id=short_id(ID_LENGTH),
             service=self.service,
             person_id=person.id,
             person_name=person.name,

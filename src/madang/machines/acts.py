@@ -14,9 +14,9 @@ from madang.kernel.errors import Conflict
 from madang.machines.hosts.shapes import BootOrder, Hardware, Seen
 from madang.machines.making import Making, started
 from madang.machines.model import Installation, Machine, State
-from madang.machines.operations import Changes, Outcome, Room, Work
 from madang.machines.rules import followed, media_of
 from madang.machines.snapshots import take_snapshot
+from madang.machines.work import Changes, Outcome, Room, Work
 
 POLL_SECONDS = 0.25
 ORDER, MEDIA = frozenset({"boot_order"}), frozenset({"media"})

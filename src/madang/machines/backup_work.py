@@ -15,8 +15,8 @@ from madang.machines.disk_store import DiskStore
 from madang.machines.hosts import files
 from madang.machines.hosts.shapes import Seen
 from madang.machines.model import Machine
-from madang.machines.operations import Changes, Outcome, Room, Work
 from madang.machines.shelf import Backup, Shelf
+from madang.machines.work import Changes, Outcome, Room, Work
 
 BUSY_PAUSE_SECONDS = 1.0
 BUSY_SECONDS = 600.0

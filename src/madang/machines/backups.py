@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 
 import msgspec
 
 from madang.identity.model import Visitor
 from madang.kernel.errors import Conflict, NotFound
+from madang.kernel.ids import short_id
 from madang.machines.model import Machine
-from madang.machines.operations import ID_ALPHABET
 from madang.machines.service import Machines
 from madang.machines.shelf import Backup, Shelf
 from madang.machines.store import Quota, refuse_more
@@ -90,4 +89,4 @@ class Backups:
 
 def new_id() -> str:
     """Of a backup."""
-    return "b" + "".join(secrets.choice(ID_ALPHABET) for _ in range(14))
+    return "b" + short_id(14)

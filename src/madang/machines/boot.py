@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 
 import msgspec
@@ -12,9 +11,9 @@ from madang.identity.model import Visitor, checked_text
 from madang.kernel import clock
 from madang.kernel.database import Database, retried
 from madang.kernel.errors import Conflict, LimitReached, NotFound
+from madang.kernel.ids import short_id
 from madang.machines.hosts.shapes import BootOrder
 from madang.machines.model import Installation, Machine
-from madang.machines.operations import ID_ALPHABET
 from madang.machines.rules import pending
 from madang.machines.service import NAME_LONGEST, Machines
 from madang.machines.suggestions import STAY, suggestions
@@ -113,7 +112,7 @@ class Boot:
     async def add_preset(self, visitor: Visitor, name: str, order: BootOrder) -> BootPreset:
         """Raises InvalidInput, LimitReached."""
         preset = BootPreset(
-            "".join(secrets.choice(ID_ALPHABET) for _ in range(12)),
+            short_id(12),
             visitor.person.id,
             checked_text("name", name, NAME_LONGEST),
             order,

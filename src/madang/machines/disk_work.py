@@ -6,8 +6,9 @@ from madang.kernel.errors import Conflict, MadangError
 from madang.machines.disk_store import Disk, DiskStore
 from madang.machines.hosts.shapes import Definition, Drive
 from madang.machines.model import Operation
-from madang.machines.operations import Operations, Outcome, Room, Work
+from madang.machines.operations import Operations
 from madang.machines.store import MachineStore
+from madang.machines.work import Outcome, Room, Work
 
 
 def rooms(disks: DiskStore, machines: MachineStore, operations: Operations) -> dict[str, Room]:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 from madang.identity.model import Visitor, checked_text
 from madang.kernel import clock
 from madang.kernel.errors import Conflict, InvalidInput, MadangError, NotFound, Unavailable
+from madang.kernel.ids import short_id
 from madang.machines.disk_store import Disk, DiskStore
 from madang.machines.disk_work import left_free
 from madang.machines.fleet import pool_of
 from madang.machines.hosts import files
 from madang.machines.model import Machine, State
-from madang.machines.operations import ID_ALPHABET
 from madang.machines.service import NAME_LONGEST, Machines
 from madang.machines.settings import GIB
 from madang.machines.store import Quota
@@ -53,7 +52,7 @@ class Disks:
         size = self._checked_size(size_gb)
         await self._refuse_beyond(machine.host, size)
         await self._machines.refuse_more(machine.person_id, Quota(disk_bytes=size))
-        disk_id = "d" + "".join(secrets.choice(ID_ALPHABET) for _ in range(13))
+        disk_id = "d" + short_id(13)
         path = self._machines.fleet.further_disk_path(disk_id)
         disk = Disk(disk_id, machine.person_id, name, machine.host, path, size, clock.now(), machine.id)
         await self._store.add(disk)

@@ -13,9 +13,9 @@ from madang.kernel.errors import Conflict, MadangError, NotFound
 from madang.machines.fleet import Fleet
 from madang.machines.hosts.shapes import DiskInfo, Seen
 from madang.machines.model import Machine, Run, State
-from madang.machines.operations import Changes, Outcome, Room, Work
 from madang.machines.restoring import Restoring
 from madang.machines.rules import begun, followed, media_of, plan_start
+from madang.machines.work import Changes, Outcome, Room, Work
 
 
 def rooms(making: Making) -> dict[str, Room]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from madang.kernel import clock, metrics
 from madang.kernel.errors import Failure, MadangError, Unavailable
+from madang.kernel.ids import short_id
 from madang.kernel.log import logger
 from madang.kernel.loops import Loop
 from madang.machines.hosts.host import Host
@@ -26,85 +26,14 @@ from madang.machines.journal import Journal, held_by
 from madang.machines.model import Machine, Operation, OperationState, State
 from madang.machines.rules import kept
 from madang.machines.store import MachineStore, Stale
+from madang.machines.work import BROKEN, CANCELLED, INTERRUPTED, Changes, Ended, Outcome, Room, Work, no_changes
 
 log = logger("machines")
-ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 POLL_SECONDS = 0.1
 TELL_AFTER_SECONDS = 0.2  # of what is over by then, nobody wants to know how far it is
 TELL_SECONDS = 0.5  # between two notes of progress
 UNREACHABLE = "host_unreachable"
 IDLE_BEATS = 10  # so many go by until a process that is alone, and has nothing to do, looks again
-Changes = Callable[[Machine, Seen | None], Mapping[str, Any]]
-
-
-def no_changes(_machine: Machine, _seen: Seen | None) -> Mapping[str, Any]:
-    return {}
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What a room's work made: of the machine (pure, asked with the newest record), and to be read later."""
-
-    changes: Changes = no_changes
-    result: dict[str, str | int | float | bool | None] = {}
-    gone: bool = False  # there is no machine any more
-
-
-class Work:
-    """An operation at work, as its room has it."""
-
-    def __init__(self, operation: Operation, machine: Machine, host: Host, *, again: bool) -> None:
-        self.operation = operation
-        self.machine = machine
-        self.host = host
-        self.again = again  # somebody was at it before, and may have done any part of it
-        self.share: float | None = None
-        self.stage = ""
-        self.changed = asyncio.Event()
-
-    @property
-    def given(self) -> Mapping[str, Any]:
-        return self.operation.given
-
-    def progress(self, share: float | None, stage: str) -> None:
-        """How far it is, from 0 to 1 (None: nobody knows), and what is being done."""
-        self.share, self.stage = share, stage
-        self.changed.set()
-
-
-class Ended(NamedTuple):
-    """An operation that this process carried out, and what it failed by."""
-
-    operation: Operation
-    error: MadangError | None = None
-
-
-class Room(msgspec.Struct, frozen=True):
-    """How one kind of operation is done."""
-
-    run: Callable[[Work], Awaitable[Outcome]]
-    can_cancel: bool = False
-    repeatable: bool = True  # False: one that was cut off has failed, as nobody knows whether it was done
-    edits: bool = False  # it changes what somebody may decide on
-    failed: Callable[[Failure], Changes] | None = None  # what the machine's record keeps of a failure
-    # Takes away what somebody who is gone had begun, when it is cancelled. False: there is no way back any more.
-    undo: Callable[[Work], Awaitable[bool]] | None = None
-    alters: frozenset[str] = frozenset()  # what of the record may differ from reality when it fails in the middle
-    dropped: Callable[[Operation], Awaitable[None]] | None = None  # one was cancelled before it was begun
-
-
-INTERRUPTED = Failure(
-    code="interrupted",
-    title="It was cut off",
-    detail="The portal ended while it was at it, and it cannot be told whether it was done.",
-    hint="Look at the machine, and ask again if it was not.",
-)
-CANCELLED = Failure(code="cancelled", title="It was cancelled", hint="Delete it, and make another one.")
-BROKEN = Failure(
-    code="operation_broken",
-    title="The portal met an error that it did not expect",
-    detail="It is in the portal's log.",
-    hint="Try again; if it stays, tell the site's operator what you did.",
-)
 
 
 class Operations:
@@ -151,7 +80,7 @@ class Operations:
     def draft(self, machine: Machine, kind: str, by: str, given: Mapping[str, Any] | None = None) -> Operation:
         """An operation that is not stored yet."""
         return Operation(
-            id="".join(secrets.choice(ID_ALPHABET) for _ in range(14)),
+            id=short_id(14),
             machine_id=machine.id,
             person_id=machine.person_id,
             kind=kind,

@@ -22,9 +22,9 @@ from madang.machines.disk_store import Disk, DiskStore
 from madang.machines.fleet import Fleet
 from madang.machines.hosts.shapes import BackupFile, DiskInfo, Seen
 from madang.machines.model import Machine
-from madang.machines.operations import Outcome, Room, Work
 from madang.machines.shelf import AllMade, Backup
 from madang.machines.store import MachineStore, Quota, refuse_more
+from madang.machines.work import Outcome, Room, Work
 
 Result = TypeVar("Result")
 

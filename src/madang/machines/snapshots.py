@@ -6,7 +6,6 @@ the snapshot, so that a revert brings that back too.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,11 +14,12 @@ import msgspec
 from madang.identity.model import Visitor, checked_text
 from madang.kernel import clock
 from madang.kernel.errors import Conflict
+from madang.kernel.ids import short_id
 from madang.machines.hosts.shapes import Seen, Snapshot
 from madang.machines.model import Installation, Machine
-from madang.machines.operations import ID_ALPHABET, Outcome, Room, Work
 from madang.machines.rules import followed, kept
 from madang.machines.service import NAME_LONGEST, Machines
+from madang.machines.work import Outcome, Room, Work
 
 # What a snapshot brings back of the record.
 DEFINED = frozenset({"boot_order", "media", "cpus", "memory_bytes", "network"})
@@ -121,7 +121,7 @@ class Snapshots:
     async def take(self, visitor: Visitor, machine_id: str, title: str) -> tuple[Machine, bool]:
         """Raises Conflict (snapshot_unsupported), InvalidInput."""
         machine = await self._machines.managed(visitor, machine_id)
-        name = "s" + "".join(secrets.choice(ID_ALPHABET) for _ in range(10))
+        name = "s" + short_id(10)
         given = {"name": name, "title": checked_text("title", title, NAME_LONGEST)}
         return await self._machines.act(visitor, machine, "snapshot", given)
 

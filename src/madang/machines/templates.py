@@ -13,8 +13,8 @@ from madang.kernel import clock
 from madang.kernel.errors import Conflict, Forbidden
 from madang.machines.hosts.shapes import Seen
 from madang.machines.model import Machine, Medium, State
-from madang.machines.operations import Outcome, Room, Work
 from madang.machines.service import NAME_LONGEST, Machines
+from madang.machines.work import Outcome, Room, Work
 
 
 def rooms() -> dict[str, Room]:

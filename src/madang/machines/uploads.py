@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -25,9 +24,9 @@ from madang.identity.model import Visitor
 from madang.kernel import clock
 from madang.kernel.database import Database, retried
 from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, NoSpace, NotFound, SiteError
+from madang.kernel.ids import short_id
 from madang.machines import iso9660
 from madang.machines.catalogue import ENDING, Catalogue
-from madang.machines.operations import ID_ALPHABET
 from madang.machines.tables import uploads
 
 NAME_LONGEST = 200
@@ -96,9 +95,7 @@ class Uploads:
         await asyncio.to_thread(self._refuse_taken, folder, name)
         await asyncio.to_thread(self._refuse_full, folder, size)
         now = clock.now()
-        upload = Upload(
-            "".join(secrets.choice(ID_ALPHABET) for _ in range(14)), visitor.person.id, name, size, sha256, now, now
-        )
+        upload = Upload(short_id(14), visitor.person.id, name, size, sha256, now, now)
         await self._add(upload)
         await asyncio.to_thread(self._file(upload.id).touch, 0o600)
         return upload

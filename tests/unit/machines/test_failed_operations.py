@@ -13,9 +13,10 @@ from madang.kernel.ground import Ground
 from madang.machines.hosts.shapes import Seen
 from madang.machines.journal import Journal
 from madang.machines.model import Machine, OperationState
-from madang.machines.operations import Operations, Outcome, Room, Work
+from madang.machines.operations import Operations
 from madang.machines.rules import Sight, Step, decide
 from madang.machines.store import MachineStore, Quota
+from madang.machines.work import Outcome, Room, Work
 from tests.unit.machines.made import T0, machine, seen
 
 ORDER = frozenset({"boot_order"})

@@ -11,8 +11,9 @@ from madang.kernel.errors import Conflict, LimitReached, Unavailable
 from madang.kernel.ground import Ground
 from madang.machines.journal import Journal
 from madang.machines.model import Machine, Operation, OperationState, State
-from madang.machines.operations import IDLE_BEATS, Operations, Outcome, Room, Work
+from madang.machines.operations import IDLE_BEATS, Operations
 from madang.machines.store import MachineStore, Quota, Stale, StaleEdit
+from madang.machines.work import Outcome, Room, Work
 from tests.unit.machines.made import machine
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from madang.machines.hosts.shapes import BootOrder, Seen
 from madang.machines.making import started
 from madang.machines.model import Machine, State
-from madang.machines.operations import Changes
 from madang.machines.rules import Sight, Step, begun, decide, followed, plan_start
+from madang.machines.work import Changes
 from tests.unit.machines.made import ISO, T0, definition, machine, media
 from tests.unit.machines.made import seen as seen_of
 

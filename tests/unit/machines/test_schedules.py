@@ -17,13 +17,14 @@ from madang.machines.catalogue import Catalogue
 from madang.machines.fleet import Fleet
 from madang.machines.journal import Journal
 from madang.machines.model import Machine, OperationState, Schedule
-from madang.machines.operations import Operations, Outcome, Work
+from madang.machines.operations import Operations
 from madang.machines.schedule import SiteSchedule
 from madang.machines.schedules import Schedules
 from madang.machines.service import Machines
 from madang.machines.settings import MachinesSettings
 from madang.machines.store import MachineStore, Quota
 from madang.machines.suggestions import suggestions
+from madang.machines.work import Outcome, Work
 from tests.unit.machines.made import machine
 from tests.unit.machines.test_operations import NoHost
 
