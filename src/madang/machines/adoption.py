@@ -12,7 +12,8 @@ from madang.machines.hosts.host import Host
 from madang.machines.hosts.shapes import Seen
 from madang.machines.model import Machine, State
 from madang.machines.rules import followed, media_of
-from madang.machines.service import NAME_LONGEST, Machines
+from madang.machines.service import Machines
+from madang.machines.wishes import NAME_LONGEST
 
 
 class Adoption:

@@ -15,9 +15,10 @@ from madang.kernel.ids import short_id
 from madang.machines.hosts.shapes import BootOrder
 from madang.machines.model import Installation, Machine
 from madang.machines.rules import pending
-from madang.machines.service import NAME_LONGEST, Machines
+from madang.machines.service import Machines
 from madang.machines.suggestions import STAY, suggestions
 from madang.machines.tables import boot_presets
+from madang.machines.wishes import NAME_LONGEST
 
 
 class BootPreset(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ from madang.machines.operations import Operations
 from madang.machines.restoring import Restoring
 from madang.machines.routes import router
 from madang.machines.schedules import Schedules, site_schedule
-from madang.machines.service import Machines, quota_of
+from madang.machines.service import Machines
 from madang.machines.settings import MachinesSettings, backup_folder, claims, iso_folders
 from madang.machines.shelf import Shelf
 from madang.machines.snapshots import Snapshots
@@ -55,6 +55,7 @@ from madang.machines.store import MachineStore
 from madang.machines.supervisor import Supervisor
 from madang.machines.templates import Templates
 from madang.machines.uploads import Uploads
+from madang.machines.wishes import quota_of
 
 
 def missing(settings: Settings) -> Sequence[Missing]:

@@ -20,9 +20,10 @@ from madang.machines.disk_work import left_free
 from madang.machines.fleet import pool_of
 from madang.machines.hosts import files
 from madang.machines.model import Machine, State
-from madang.machines.service import NAME_LONGEST, Machines
+from madang.machines.service import Machines
 from madang.machines.settings import GIB
 from madang.machines.store import Quota
+from madang.machines.wishes import NAME_LONGEST
 
 
 class Disks:

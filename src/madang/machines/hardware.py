@@ -11,8 +11,9 @@ from madang.kernel.errors import Conflict
 from madang.machines.hosts.shapes import Hardware as Wanted
 from madang.machines.model import Machine
 from madang.machines.rules import pending
-from madang.machines.service import LEAST_MEMORY, Machines, checked_network, within
+from madang.machines.service import Machines
 from madang.machines.store import Quota, refuse_stale
+from madang.machines.wishes import LEAST_MEMORY, checked_network, within
 
 
 class Hardware:

@@ -13,7 +13,7 @@ from madang.kernel.ground import Missing
 from madang.machines.boot import Boot, BootPreset
 from madang.machines.fleet import pool_of
 from madang.machines.hosts.host import Host
-from madang.machines.service import LEAST_DISK, LEAST_MEMORY, Machines
+from madang.machines.service import Machines
 from madang.machines.settings import BOOT_ORDERS
 from madang.machines.views import (
     AllowanceView,
@@ -26,6 +26,7 @@ from madang.machines.views import (
     QuotaView,
     RangeView,
 )
+from madang.machines.wishes import LEAST_DISK, LEAST_MEMORY
 
 READY_SECONDS = 5.0
 LOOK_SECONDS = 5.0

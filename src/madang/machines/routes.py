@@ -17,7 +17,7 @@ from madang.kernel.problems import problems
 from madang.machines.inside import Inside
 from madang.machines.model import Machine
 from madang.machines.offers import Offers
-from madang.machines.service import Machines, Wish
+from madang.machines.service import Machines
 from madang.machines.shapes import (
     Action,
     Description,
@@ -29,6 +29,7 @@ from madang.machines.shapes import (
     Resize,
 )
 from madang.machines.views import DiskView, HostStateView, MachineView, OperationView, OptionsView
+from madang.machines.wishes import Wish
 
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", description="`etag` of the machine as it was when this was decided.")

@@ -1,4 +1,4 @@
-"""The use cases of machines: the only room that changes a machine. Whose it is, is looked at here."""
+"""The use cases of machines: the only room that changes a machine. Whose it is, is looked at first (access.py)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from madang.kernel import clock
 from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, MadangError, NotFound, Unavailable
 from madang.kernel.ground import Ground
 from madang.kernel.settings import SiteSettings
+from madang.machines.access import Access
 from madang.machines.catalogue import Catalogue
 from madang.machines.fleet import Fleet
-from madang.machines.hosts.shapes import BootOrder, Firmware
 from madang.machines.journal import Journal
 from madang.machines.model import Machine, Medium, Operation, OperationState, Share, State
 from madang.machines.operations import Operations
@@ -26,31 +26,22 @@ from madang.machines.settings import MachinesSettings
 from madang.machines.showing import EncodedViews, join, operation_view, view
 from madang.machines.store import MachineStore, Quota, refuse_more, refuse_stale
 from madang.machines.views import MachineView, OperationView
+from madang.machines.wishes import (
+    LEAST_DISK,
+    LEAST_MEMORY,
+    NAME_LONGEST,
+    Wish,
+    checked_network,
+    checked_notes,
+    quota_of,
+    within,
+)
 
-NAME_LONGEST = 80
-LEAST_MEMORY, LEAST_DISK = 16 * 1024**2, 1024**2
 # Operations by which the further disks of a person become other ones.
 DISK_KINDS = frozenset({"add_disk", "attach_disk", "detach_disk", "move_disk", "grow_disk", "restore"})
-NO_MACHINE = "There is no such machine of yours."
 
 
-class Wish(msgspec.Struct, frozen=True):
-    """A machine that somebody asks for; what is None takes the site's default."""
-
-    name: str
-    notes: str = ""
-    cpus: int | None = None
-    memory_bytes: int | None = None
-    disk_bytes: int | None = None
-    isos: tuple[str | None, str | None] = (None, None)
-    boot_order: BootOrder | None = None
-    firmware: Firmware = "bios"
-    network: str | None = None
-    host: str | None = None
-    start: bool = False
-
-
-class Machines:
+class Machines(Access):
     """The machines of a site."""
 
     def __init__(
@@ -64,11 +55,11 @@ class Machines:
         journal: Journal,
         audit: Audit,
     ) -> None:
+        super().__init__(store)
         self.settings = settings
         self.fleet = fleet
         self.catalogue = catalogue
         self.operations = operations
-        self.store = store
         self.journal = journal
         self.audit = audit
         self._ground = ground
@@ -79,47 +70,7 @@ class Machines:
         operations.gone = self.tell_gone
         operations.host_of = fleet.host_of
 
-    # Looking.
-
-    async def get(self, visitor: Visitor, machine_id: str) -> Machine:
-        """The machine if it is theirs. Raises NotFound, also when it is somebody else's."""
-        machine = await self.store.get(machine_id)
-        if machine is None or machine.person_id != visitor.person.id:
-            raise NotFound(NO_MACHINE, code="machine_not_found", hint="It may have been deleted.")
-        return machine
-
-    async def seen_by(self, visitor: Visitor, machine_id: str) -> Machine:
-        """The machine if they may look at it: theirs, shared with them, or anybody's for operators. Raises NotFound."""
-        machine = await self.store.get(machine_id)
-        if machine is not None and (visitor.may("machines.see_all") or machine.share_of(visitor.person.id)):
-            return machine
-        return await self.get(visitor, machine_id)
-
-    async def used_by(self, visitor: Visitor, machine_id: str, *, looks: bool = False) -> Machine:
-        """The machine if they may use it, screen and all: theirs, or shared with them for that (`looks`: at least to
-        look). Raises NotFound, Forbidden."""
-        machine = await self.store.get(machine_id)
-        share = machine.share_of(visitor.person.id) if machine is not None else None
-        if machine is None or share is None:
-            return await self.get(visitor, machine_id)
-        if share.mode == "view" and not looks:
-            raise Forbidden("It is shared with you to look at.", hint=f"Ask {machine.person_name} to let you use it.")
-        return machine
-
-    async def operated(self, visitor: Visitor, machine_id: str) -> Machine:
-        """The machine if they may turn it on and off, and choose what it boots: as `used_by`, or operators."""
-        machine = await self.store.get(machine_id) if visitor.may("machines.manage") else None
-        return machine if machine is not None else await self.used_by(visitor, machine_id)
-
-    async def managed(self, visitor: Visitor, machine_id: str) -> Machine:
-        """The machine if all of it is theirs to change: its owner's, or anybody's for operators. Raises NotFound,
-        Forbidden where it is shared with them."""
-        machine = await self.store.get(machine_id)
-        if machine is not None and visitor.may("machines.manage"):
-            return machine
-        if machine is not None and machine.share_of(visitor.person.id):
-            raise Forbidden("Only its owner may do this.", hint=f"Ask {machine.person_name}.")
-        return await self.get(visitor, machine_id)
+    # Sharing and looking.
 
     async def share(
         self, visitor: Visitor, machine_id: str, person: Person, mode: Literal["view", "operate"]
@@ -438,42 +389,3 @@ def _there(operation: Operation | None) -> Operation:
     if operation is None:
         raise NotFound("There is no such operation.", code="operation_not_found", hint="It may be forgotten.")
     return operation
-
-
-def quota_of(limits: MachinesSettings) -> Quota:
-    """What one person may have."""
-    return Quota(
-        machines=limits.machines_per_person or None,
-        cpus=limits.cpus_per_person or None,
-        memory_bytes=limits.memory_bytes_per_person or None,
-        disk_bytes=limits.disk_bytes_per_person or None,
-    )
-
-
-def within(field: str, value: int | None, default: int, least: int, most: int) -> int:
-    """The value, or the default. Raises InvalidInput that names the field."""
-    if value is None:
-        return min(max(default, least), most)
-    if not least <= value <= most:
-        message = f"must be from {least} to {most}"
-        raise InvalidInput(f"{field} {message}.", fields=[{"field": field, "message": message}])
-    return value
-
-
-def checked_network(network: str, offered: Sequence[str]) -> str:
-    """Raises InvalidInput for one that the site does not offer."""
-    if network not in offered:
-        raise InvalidInput(
-            f"There is no network {network!r}.",
-            hint=f"There are: {', '.join(offered)}.",
-            fields=[{"field": "network", "message": "is unknown"}],
-        )
-    return network
-
-
-def checked_notes(notes: str) -> str:
-    """Raises InvalidInput for what cannot be stored or shown."""
-    plain = notes.translate(dict.fromkeys(map(ord, "\r\n\t")))
-    if plain:
-        checked_text("notes", plain.strip() or "-", len(notes) + 1)
-    return notes.strip()

@@ -18,7 +18,8 @@ from madang.kernel.ids import short_id
 from madang.machines.hosts.shapes import Seen, Snapshot
 from madang.machines.model import Installation, Machine
 from madang.machines.rules import followed, kept
-from madang.machines.service import NAME_LONGEST, Machines
+from madang.machines.service import Machines
+from madang.machines.wishes import NAME_LONGEST
 from madang.machines.work import Outcome, Room, Work
 
 # What a snapshot brings back of the record.

@@ -13,7 +13,8 @@ from madang.kernel import clock
 from madang.kernel.errors import Conflict, Forbidden
 from madang.machines.hosts.shapes import Seen
 from madang.machines.model import Machine, Medium, State
-from madang.machines.service import NAME_LONGEST, Machines
+from madang.machines.service import Machines
+from madang.machines.wishes import NAME_LONGEST
 from madang.machines.work import Outcome, Room, Work
 
 
