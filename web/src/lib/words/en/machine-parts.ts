@@ -2,6 +2,21 @@ import { one } from '../plural';
 
 /** Of what a machine is made, its further disks, its copies, and machines that are taken over: words that no list needs. */
 export const machineParts = {
+  newMachine: {
+    from: 'Made from',
+    fromNothing: 'An empty disk, and an ISO to install from',
+    fromOwn: 'My templates',
+    fromSite: 'Templates for everybody',
+    fromHint: (cpus: number, memory: string, disk: string) => `As the template: ${one('en', cpus, '1 CPU', '# CPUs')}, ${memory} of memory, a disk of ${disk}.`,
+    second: 'Second ISO',
+    secondHint: 'For drivers, for example.',
+    advanced: 'Boot order, firmware, network, notes',
+    order: 'Boot order',
+    orderUsual: (order: string) => `${order} (usual)`,
+    firmware: 'Firmware',
+    host: 'Host',
+    hostAny: 'Where there is room',
+  },
   hardware: {
     title: 'Hardware',
     change: 'Change…',

@@ -1,6 +1,21 @@
 import type { machineParts as english } from '../en/machine-parts';
 
 export const machineParts: typeof english = {
+  newMachine: {
+    from: '무엇으로 만들까요',
+    fromNothing: '빈 디스크와 설치용 ISO',
+    fromOwn: '내 템플릿',
+    fromSite: '모두를 위한 템플릿',
+    fromHint: (cpus: number, memory: string, disk: string) => `템플릿과 같습니다: CPU ${cpus}개, 메모리 ${memory}, 디스크 ${disk}.`,
+    second: '두 번째 ISO',
+    secondHint: '드라이버를 담은 ISO 등을 넣습니다.',
+    advanced: '부팅 순서, 펌웨어, 네트워크, 메모',
+    order: '부팅 순서',
+    orderUsual: (order: string) => `${order} (기본)`,
+    firmware: '펌웨어',
+    host: '호스트',
+    hostAny: '자리가 있는 곳',
+  },
   hardware: {
     title: '하드웨어',
     change: '바꾸기…',
