@@ -1,20 +1,15 @@
 """Desktops on a real database and live state in a folder of the test; only what runs agents is a stand-in."""
 
-import asyncio
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from madang.desktops.rules import Patience
 from madang.identity.background import background_of
-from madang.kernel.database import Database, DatabaseSettings
 from madang.kernel.ground import Ground
 from madang.kernel.settings import load
-from madang.migrations import upgrade
 from madang.services import sections
 from tests.unit.desktops.house import Agents, House
 
@@ -24,22 +19,6 @@ def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions run as the portal's user, also when the tests run as root."""
     monkeypatch.setattr("madang.desktops.service.as_root", lambda: False)
     monkeypatch.setattr("madang.desktops.supervisor.as_root", lambda: False)
-
-
-async def brought_up(file: Path) -> None:
-    database = Database(file, DatabaseSettings())
-    await upgrade(database)
-    await database.close()
-
-
-@pytest.fixture(scope="session")
-def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database as the first start leaves it; each test has a copy."""
-    file = tmp_path_factory.mktemp("new") / "madang.sqlite3"
-    asyncio.run(brought_up(file))
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return file
 
 
 @pytest.fixture

@@ -1,37 +1,16 @@
 """Machines on a real database in a folder of the test; only libvirt is a stand-in."""
 
-import asyncio
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from madang.identity.background import background_of
 from madang.identity.model import Person, Visitor
-from madang.kernel.database import Database, DatabaseSettings
 from madang.kernel.ground import Ground
 from madang.kernel.settings import load
-from madang.migrations import upgrade
 from madang.services import sections
-
-
-async def brought_up(file: Path) -> None:
-    database = Database(file, DatabaseSettings())
-    await upgrade(database)
-    await database.close()
-
-
-@pytest.fixture(scope="session")
-def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database as the first start leaves it; each test has a copy."""
-    file = tmp_path_factory.mktemp("new") / "madang.sqlite3"
-    asyncio.run(brought_up(file))
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return file
 
 
 @pytest.fixture

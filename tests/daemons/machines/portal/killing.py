@@ -111,6 +111,17 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def cut_off_backup(portal: MachinePortal, kim: MachineClient, libvirtd: PrivateLibvirt, machine: str) -> None:
+    """The portal is killed while it is in the middle of one, and libvirt does not answer."""
+    pid = libvirtd.daemon.pid
+    assert pid is not None
+    with held(pid):
+        asked = Asking(portal, kim, machine, "backups")
+        kim.wait(machine, lambda one: (one["operation"] or {}).get("kind") == "backup")
+        portal.kill()
+        assert asked.answer() is None
+
+
 # What has to be true afterwards.
 
 

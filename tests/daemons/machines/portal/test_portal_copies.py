@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 from pathlib import Path
 
-import httpx
-
 from tests.daemons.machines.portal.house import Json, MachineClient, MachinePortal, media
+from tests.daemons.machines.portal.killing import cut_off_backup
 from tests.support.libvirt import PrivateLibvirt, Serial
 from tests.support.waiting import eventually
 
@@ -116,15 +113,7 @@ def test_a_backup_that_is_cut_off_is_made_by_whoever_comes_next(
     portal: MachinePortal, kim: MachineClient, libvirtd: PrivateLibvirt
 ) -> None:
     machine = kim.make()["id"]
-    libvirtd.signal(signal.SIGSTOP)  # so that it is in the middle of it
-    try:
-        with portal.client(kim.get("/api/identity/me").json()["person"]["name"]) as other:
-            other.timeout = 3
-            with contextlib.suppress(httpx.TransportError):  # it waits for libvirt
-                other.post(f"/api/vms/{machine}/backups")
-        portal.kill()
-    finally:
-        libvirtd.signal(signal.SIGCONT)
+    cut_off_backup(portal, kim, libvirtd, machine)
     portal.start()
     eventually(lambda: len(kim.get(f"/api/vms/{machine}/backups").json()) == 1, 40, "there is no backup")
     states = [one["state"] for one in kim.get(f"/api/vms/{machine}/operations").json()]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 from pathlib import Path
 
-import httpx
 import pytest
 
 from madang.kernel.ground import Ground
 from madang.machines.journal import Journal
 from tests.daemons.machines.portal.disks import last
 from tests.daemons.machines.portal.house import MachineClient, MachinePortal
+from tests.daemons.machines.portal.killing import cut_off_backup
 from tests.daemons.machines.portal.test_portal_copies import installed, run
 from tests.support.libvirt import PrivateLibvirt
 from tests.support.waiting import eventually
@@ -34,15 +32,7 @@ def test_a_guest_is_not_left_frozen(
     portal: MachinePortal, kim: MachineClient, libvirtd: PrivateLibvirt, tiny: Path, cancelled: bool
 ) -> None:
     machine = installed(kim, tiny)
-    libvirtd.signal(signal.SIGSTOP)  # so that it is in the middle of it
-    try:
-        with portal.client(kim.get("/api/identity/me").json()["person"]["name"]) as other:
-            other.timeout = 3
-            with contextlib.suppress(httpx.TransportError):  # it waits for libvirt
-                other.post(f"/api/vms/{machine}/backups")
-        portal.kill()
-    finally:
-        libvirtd.signal(signal.SIGCONT)
+    cut_off_backup(portal, kim, libvirtd, machine)
     eventually(lambda: not libvirtd.virsh("domjobinfo", machine).count("Backup"), 60, "it goes on")
     libvirtd.virsh("domfsfreeze", machine)
     if cancelled:
