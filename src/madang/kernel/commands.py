@@ -24,6 +24,8 @@ REAP_SECONDS = 1.0
 # Far more than any of our programs prints; one that runs as somebody else is theirs, and may print without end.
 MOST_BYTES = 100_000_000
 _PART_BYTES = 65_536
+# The kernel's prctl(2), PR_SET_PDEATHSIG.
+_TIE = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -50,17 +52,22 @@ async def run(
     secrets: Sequence[str] = (),
     accept: Sequence[int] = (0,),
     account: str | None = None,
+    tied: bool = False,
 ) -> Completed:
     """Run a program to its end; as root, with the identity and groups of another Unix `account` if one is named.
 
     It then has no environment but that account's HOME, USER, LOGNAME and what `environment` says, and starts in "/".
+    One that is `tied` is killed when this process is: it would go on, and somebody else begins with the same anew.
     Raises CommandFailed when it is missing, exits with another status than `accept`, takes longer than `timeout`
     seconds or prints more than MOST_BYTES (then it and its children are killed).
     """
     program = Path(arguments[0]).name
+    become: Sequence[str] = ()
     if account is not None:
-        arguments, environment = _as_account(account, arguments, environment)
-    shown = pasteable(arguments, secrets)
+        become, environment = _as_account(account, environment)
+    shown = pasteable((*become, *arguments), secrets)
+    # The tie comes last: who becomes another account loses it.
+    arguments = (*become, *(_TIE if tied else ()), *arguments)
     try:
         with _source(stdin) as source:
             process = _start(arguments, source, environment, "/" if account is not None else None)
@@ -148,20 +155,17 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
     return bytes(found)
 
 
-def _as_account(
-    account: str, arguments: Sequence[str], environment: Mapping[str, str] | None
-) -> tuple[Sequence[str], Mapping[str, str]]:
-    """What runs it as that account. Raises CommandFailed when there is none."""
+def _as_account(account: str, environment: Mapping[str, str] | None) -> tuple[Sequence[str], Mapping[str, str]]:
+    """What runs a program as that account, and its environment. Raises CommandFailed when there is none."""
     try:
         entry = pwd.getpwnam(account)
     except KeyError as error:
         raise CommandFailed(f"There is no Unix account {account} on this machine.") from error
     own = {"HOME": entry.pw_dir, "USER": account, "LOGNAME": account, "PATH": os.defpath} | dict(environment or {})
     if entry.pw_uid == os.geteuid():
-        return arguments, own
+        return (), own
     # uvloop has no user= for its children, and code between fork and exec may hang a process that has threads.
-    become = ("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "--")
-    return (*become, *arguments), own
+    return ("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "--"), own
 
 
 @contextlib.contextmanager

@@ -4,6 +4,10 @@ import asyncio
 import contextlib
 import os
 import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -178,6 +182,30 @@ async def test_runs_a_program_as_another_account() -> None:
         assert {line.partition("=")[0] for line in lines[4:]} <= {"HOME", "USER", "LOGNAME", "PATH", "A", "PWD"}
     finally:
         remove_account(name)
+
+
+@pytest.mark.parametrize("other", [False, pytest.param(True, marks=pytest.mark.skipif(not AS_ROOT, reason="root's"))])
+async def test_what_is_tied_to_a_process_dies_with_it(other: bool) -> None:
+    name = make_account("mdgtied") if other else None
+    folder = Path(tempfile.mkdtemp(prefix="mdg-", dir="/tmp"))  # where other accounts get
+    folder.chmod(0o777)
+    work = ["/bin/sh", "-c", f"echo $$ > {folder}/pid; exec sleep 60"]
+    code = (
+        f"import asyncio; from madang.kernel.commands import run; asyncio.run(run({work}, account={name!r}, tied=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        pid = int(await written(folder / "pid"))
+        assert lives(pid)
+        process.kill()
+        process.wait()
+        assert await gone(pid)
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder)
+        if name is not None:
+            remove_account(name)
 
 
 async def test_an_account_that_is_not_there() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import threading
 import time
@@ -18,6 +19,7 @@ from tests.support.session import OnMachine
 from websockets.exceptions import ConnectionClosed
 
 SECRET = "known to this test"
+_numbers = itertools.count()
 STRANGE: list[dict[str, Any]] = [
     {"pid": 2**80},
     {"pid": -1},
@@ -36,8 +38,8 @@ STRANGE: list[dict[str, Any]] = [
 
 @pytest.fixture
 def impostor(portal: PortalProcess, shared: OnMachine) -> Iterator[str]:
-    """A session whose agent this test is."""
-    session = "impostor0000"
+    """A session whose agent this test is. Each has an id of its own: what was launched meanwhile is counted by it."""
+    session = f"impostor{next(_numbers):04}"
     row = portal.stored(shared.id) | {
         "id": session,
         "pid": None,

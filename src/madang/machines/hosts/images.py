@@ -131,8 +131,9 @@ class Images:
     ) -> commands.Completed:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}  # we read what it says
         return await commands.run(
-            ("qemu-img", *arguments), timeout=timeout, environment=environment, accept=accept, account=self._account
-        )
+            ("qemu-img", *arguments), timeout=timeout, environment=environment, accept=accept, account=self._account,
+            tied=True,
+        )  # fmt: skip
 
     async def _watch(self, work: Awaitable[bytes], path: str, source: DiskInfo, progress: Progress, stage: str) -> None:
         """Tells how far a copy is, by what its file has got. A cancellation ends it."""

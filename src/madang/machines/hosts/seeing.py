@@ -122,7 +122,7 @@ def _with_boot(seen: Seen, local: bool) -> Seen:
     if not log or not (local or seen.own):  # those of machines of ours are on storage that we have as well
         return seen
     device, when = boot_log.read(log, seen.definition.firmware)
-    return msgspec.structs.replace(seen, boot_device=device, booted_at=when)
+    return msgspec.structs.replace(seen, boot_device=device, booted_at=when if seen.off else None)
 
 
 def state_of(number: int, reason: int) -> tuple[State, str]:

@@ -11,7 +11,7 @@ import select
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from madang.kernel import commands
@@ -44,16 +44,12 @@ async def open_tunnel(host: str, ssh: Ssh, to: str, seconds: float, silent: floa
     """
     folder = Path(tempfile.mkdtemp(prefix="madang-"))  # 0700
     ours = folder / "s"
-    # Nobody's child: it would outlive a portal that is killed.
-    command = (
-        "setpriv", "--pdeathsig", "TERM", "--",
-        *ssh.arguments(
-            "-N", "-L", f"{ours}:{to}",
-            "-o", "ExitOnForwardFailure=yes",
-            "-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "ClearAllForwardings=no",
-            "-o", f"ConnectTimeout={max(1, round(seconds))}",
-            "-o", f"ServerAliveInterval={max(1, round(silent))}", "-o", f"ServerAliveCountMax={_SILENCES}",
-        ),
+    command = ssh.arguments(
+        "-N", "-L", f"{ours}:{to}",
+        "-o", "ExitOnForwardFailure=yes",
+        "-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "ClearAllForwardings=no",
+        "-o", f"ConnectTimeout={max(1, round(seconds))}",
+        "-o", f"ServerAliveInterval={max(1, round(silent))}", "-o", f"ServerAliveCountMax={_SILENCES}",
     )  # fmt: skip
     carrier = asyncio.create_task(_carry(command), name=f"ssh {host}")
     try:
@@ -79,10 +75,10 @@ async def open_tunnel(host: str, ssh: Ssh, to: str, seconds: float, silent: floa
     return reached
 
 
-async def _carry(command: tuple[str, ...]) -> str:
+async def _carry(command: Sequence[str]) -> str:
     """ssh until it ends; its last words."""
     try:
-        return (await commands.run(command, timeout=_ENDLESS)).stderr or "ssh ended"
+        return (await commands.run(command, timeout=_ENDLESS, tied=True)).stderr or "ssh ended"
     except CommandFailed as error:
         return error.detail.rpartition("\n")[2]
 

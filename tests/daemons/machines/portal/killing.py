@@ -98,12 +98,20 @@ def copying(portal: int, machine: str, target: str, seconds: float = SETTLE_SECO
                 with contextlib.suppress(psutil.Error):
                     process = psutil.Process(int(pid))
                     words = process.cmdline()
-                    if "convert" in words and machine in words[-1] and f"/{target}." in words[-1]:
+                    if words[:2] == ["qemu-img", "convert"] and machine in words[-1] and f"/{target}." in words[-1]:
                         process.suspend()
                         return process
         return None
 
     return eventually(look, seconds, f"nobody copies {target}", pause=0.002)  # type: ignore[return-value]
+
+
+def gone(process: psutil.Process) -> bool:
+    """Whether it has ended, or is about to: who adopts it may be slow to take it away."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def kill(pid: int) -> None:

@@ -13,6 +13,7 @@ from tests.daemons.machines.portal.killing import (
     assert_whole,
     copying,
     filled_disk,
+    gone,
     held,
     image,
     kill,
@@ -151,8 +152,10 @@ def test_during_a_restore(scene: Scene, victim: Victim) -> None:
     copies = copying(scene.portal.pid, machine, "disk.qcow2")
     scene.kill(victim, copies.pid)
     scene.mend(victim)
-    if victim in ("libvirtd", "portal"):
+    if victim == "libvirtd":
         copies.resume()
+    elif victim == "portal":
+        assert gone(copies), "it goes on when its portal is killed"
     asked.answer()
     scene.whole()
     found = kim.get(f"/api/vms/{machine}/backups").json()
