@@ -112,9 +112,7 @@ class Seen(msgspec.Struct, frozen=True):
     reason: str = ""  # of the state, libvirt's word: "shutdown", "destroyed", "failed", "ioerror" ...
     since: float | None = None  # when the current run began; None: it does not run, or began before we looked
     boot_device: BootDevice | None = None  # what the current run, or the last one, was booted from: its firmware's word
-    booted_at: float | None = (
-        None  # of one that is off: when the last run wrote last to where firmware says it (epoch s)
-    )
+    booted_at: float | None = None  # of one that is off: when its last run wrote last where that is said (epoch s)
     agent: bool = False  # the guest agent has connected
     persistent: bool = True
     own: bool = False  # made by us
