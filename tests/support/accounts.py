@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
+
+import pytest
 
 from madang.compute import processes
 
@@ -31,6 +34,12 @@ def remove_account(name: str) -> None:
 
 def end_processes_of(uid: int) -> None:
     processes.end(lambda: {p.pid: p for p in processes.everything() if processes.owner(p.pid) == uid}, 0.2)
+
+
+def needs_readable_checkout(who: Mapping[str, Any]) -> None:
+    """Skip what runs our Python as this user (as subprocess takes it) where the checkout lies in somebody's home."""
+    if subprocess.run(["/usr/bin/test", "-x", sys.executable], **who, check=False).returncode:
+        pytest.skip("other accounts cannot read this checkout: it lies in a home")
 
 
 def as_account(name: str, *command: str, environment: Mapping[str, str] | None = None, **more: Any) -> Any:

@@ -51,13 +51,17 @@ class PrivateLibvirt:
     def __init__(self, beside: PrivateLibvirt | None = None) -> None:
         """`beside`: another host with the storage of this one."""
         self._beside = beside
-        self.folder = Path(tempfile.mkdtemp(prefix="mv-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="mv-", dir="/tmp"))  # the paths of its sockets have to be short
         self.folder.chmod(0o711)
+        self._storage: Path | None = None
         if beside is not None:
             self.account, self.pool, self.isos = beside.account, beside.pool, beside.isos
         else:
             self.account = make_account(f"mdgv{os.getpid()}x{next(_numbers)}") if AS_ROOT else None
-            self.pool, self.isos = self.folder / "pool", self.folder / "isos"
+            # Where there is room for disks: /tmp may be a small part of memory.
+            self._storage = Path(tempfile.mkdtemp(prefix="mv-", dir="/var/tmp"))
+            self._storage.chmod(0o711)
+            self.pool, self.isos = self._storage / "pool", self._storage / "isos"
             for folder in (self.pool, self.isos):
                 folder.mkdir(mode=0o755)
                 if self.account is not None:
@@ -116,7 +120,8 @@ class PrivateLibvirt:
             self._end_log_daemon()
             if self.account is not None and self._beside is None:
                 remove_account(self.account)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            for folder in filter(None, (self.folder, self._storage)):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _end_log_daemon(self) -> None:
         """libvirtd starts one beside itself, which would stay for two minutes."""

@@ -89,6 +89,8 @@ class PortalProcess:
             # Nothing of machines outside; as root no libvirt of its own either, for which an account would be made.
             "MACHINES_FOLDER": str(self.folder / "machines"),
             "MACHINES_ACCOUNT": "no-such-account",
+            # The usual disk is larger than a small /tmp.
+            "MACHINES_DISK_BYTES": "300000000",
         }
         own = {key: value for key, value in os.environ.items() if not key.startswith("MADANG_")}
         self.environment = own | {f"MADANG_{key}": value for key, value in (chosen | settings).items()}

@@ -21,6 +21,7 @@ from madang.compute.order import AgentOrder
 from madang.doors import tickets
 from madang.doors.calls import DoorPlace
 from tests.daemons.agent.desk import DISPLAYS, Desk, Site
+from tests.support.accounts import needs_readable_checkout
 
 # Every test run takes its ports from another part of the range.
 FIRST_PORT = 20_000 + os.getpid() % 500 * 20
@@ -76,6 +77,10 @@ def start_on_node(
     site: Site, *, environment: dict[str, str] | None = None, before: tuple[str, ...] = (), **changes: Any
 ) -> NodeDesk:
     """Starts an agent; `before` is a command that runs it (faketime)."""
+    who: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        who = {"user": site.uid, "group": site.gid, "extra_groups": []}
+        needs_readable_checkout(who)
     session = str(changes.get("session", secrets.token_hex(6)))
     order = {
         "session": session,
@@ -95,9 +100,6 @@ def start_on_node(
     desk = NodeDesk(site, AgentOrder(**order))
     site.desks.append(desk)
     desk.output = site.folder / f"{session}.out"
-    who: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        who = {"user": site.uid, "group": site.gid, "extra_groups": []}
     with desk.output.open("wb") as output:
         desk.agent = subprocess.Popen(
             [*before, sys.executable, "-P", "-s", "-m", "madang.desktops.agent", remains.marker(session)],

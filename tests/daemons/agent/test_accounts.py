@@ -14,6 +14,7 @@ import pytest
 import madang
 from tests.daemons.agent.desk import Desk, Site
 from tests.daemons.agent.portal import Portal
+from tests.support.accounts import needs_readable_checkout
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 
@@ -28,8 +29,7 @@ SAMPLE = (
 
 def test_an_ordinary_user_needs_no_root(account_name: str, short_folder: Path) -> None:
     who = {"user": account_name, "group": account_name, "extra_groups": []}
-    if subprocess.run(["/usr/bin/test", "-x", sys.executable], **who).returncode:
-        pytest.skip("other accounts cannot read this checkout")
+    needs_readable_checkout(who)
     folder = short_folder / "user"
     folder.mkdir()
     shutil.chown(folder, account_name, account_name)

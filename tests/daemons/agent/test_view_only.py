@@ -17,6 +17,7 @@ from madang.doors.view_only import ViewOnly
 from madang.doors.wires import SocketWire
 from tests.daemons.agent.desk import Desk, eventually
 from tests.daemons.agent.rfb import Client
+from tests.support.accounts import AS_ROOT, needs_readable_checkout
 
 POINTER = (
     "import Xlib.display; p = Xlib.display.Display().screen().root.query_pointer(); print(p.root_x, p.root_y, sep=',')"
@@ -48,6 +49,8 @@ async def client(desk: Desk, *, looks: bool) -> Client:
 
 
 def pointer(desk: Desk) -> str:
+    if AS_ROOT:
+        needs_readable_checkout({"user": desk.uid, "group": desk.gid, "extra_groups": []})
     return desk.run(sys.executable, "-c", POINTER).stdout.strip()
 
 

@@ -96,7 +96,7 @@ def test_an_upload_that_begins_nowhere_is_refused(kim: MachineClient, number: st
 def test_an_upload_goes_into_the_folder_and_nowhere_else(
     kim: MachineClient, libvirtd: PrivateLibvirt, name: str
 ) -> None:
-    before = sorted(libvirtd.folder.rglob("*.iso"))
+    before = sorted(libvirtd.isos.parent.rglob("*.iso"))
     answer = kim.post("/api/isos/uploads", json={"name": name, "size": 1000, "sha256": "0" * 64})
     assert answer.status_code == 422, answer.text
-    assert sorted(libvirtd.folder.rglob("*.iso")) == before and kim.get("/api/isos/uploads").json() == []
+    assert sorted(libvirtd.isos.parent.rglob("*.iso")) == before and kim.get("/api/isos/uploads").json() == []
