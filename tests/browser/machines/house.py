@@ -39,6 +39,7 @@ class MachineSite(Site):
             "MACHINES_FOLDER": str(libvirtd.pool),
             "MACHINES_ISO_FOLDERS": json.dumps([str(libvirtd.isos)]),
             "MACHINES_DOMAIN_TYPE": "qemu",
+            "MACHINES_DISK_BYTES": str(20 * 1024 * MB),  # as a site has it: there is room for it
             "MACHINES_CATALOGUE_SECONDS": "0.5",
             "MACHINES_KEEP_FREE_BYTES": "0",
             "MACHINES_SCREENSHOT_SECONDS": "0.5",
