@@ -377,8 +377,10 @@ async def test_jobs_that_somebody_stopped_in_a_terminal_stay_stopped(site: Site)
         await eventually(lambda: "sleep" in desk.processes().values(), 15, "no shell")
         await desk.settled()
     stopped = desk.pid_of("sleep")
-    desk.kill(stopped, signal.SIGSTOP)
-    desk.kill(processes.look(stopped).parent, signal.SIGSTOP)  # type: ignore[union-attr]
+    parent = processes.look(stopped).parent  # type: ignore[union-attr]
+    for pid in (stopped, parent):
+        desk.kill(pid, signal.SIGSTOP)
+        await eventually(lambda pid=pid: processes.look(pid).state == "T", 5, "it does not stop")  # type: ignore[misc, union-attr]
     assert (await ask(desk, "repair"))["did"] == ["programs"]
     now = processes.look(stopped)
     assert now is not None and now.state == "T"

@@ -247,7 +247,7 @@ def _elsewhere(libvirtd: PrivateLibvirt) -> Iterator[None]:
 
 async def test_a_machine_that_was_there_before(far: Host, libvirtd: PrivateLibvirt, tmp_path: Path) -> None:
     """On storage of its host's alone: it can be used, and what needs its files is refused."""
-    folder = libvirtd.folder / "own"
+    folder = libvirtd.pool.parent / "own"
     folder.mkdir(mode=0o755)
     try:
         wish = await make(far, libvirtd)
@@ -261,7 +261,7 @@ async def test_a_machine_that_was_there_before(far: Host, libvirtd: PrivateLibvi
         assert (await far.disk(str(disk))).virtual_bytes - DISK in range(512)
         assert (await far.resize(wish.uuid, str(disk), 2 * DISK)).virtual_bytes - 2 * DISK in range(512)
         await far.force_off(wish.uuid)
-        folder.rename(libvirtd.folder / "away")
+        folder.rename(libvirtd.pool.parent / "away")
         with pytest.raises(MadangError) as refused:
             await far.resize(wish.uuid, str(disk), 3 * DISK)
         assert refused.value.code == "storage_not_shared"
@@ -269,5 +269,5 @@ async def test_a_machine_that_was_there_before(far: Host, libvirtd: PrivateLibvi
             await far.backup(wish.uuid, libvirtd.pool / "backup", nothing)
         assert refused.value.code == "storage_not_shared" and not (libvirtd.pool / "backup").exists()
     finally:
-        shutil.rmtree(libvirtd.folder / "away", ignore_errors=True)
+        shutil.rmtree(libvirtd.pool.parent / "away", ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
