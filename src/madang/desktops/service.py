@@ -21,6 +21,7 @@ from madang.desktops.views import EncodedViews, SessionView, join, view
 from madang.identity.audit import Audit
 from madang.identity.model import Person, Visitor
 from madang.kernel import clock
+from madang.kernel.bounds import within
 from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, Unavailable
 from madang.kernel.ground import Ground
 from madang.kernel.ids import short_id
@@ -347,16 +348,6 @@ class Desktops:
             for launcher in self.launchers.values():
                 launcher.log_file(session_id).unlink(missing_ok=True)
             await self._ground.events.publish(f"{self.service}.session.gone", {"id": session_id}, person=person_id)
-
-
-def within(field: str, value: int | None, default: int, least: int, most: int) -> int:
-    """The value, or the default. Raises InvalidInput that names the field."""
-    if value is None:
-        return min(max(default, least), most)
-    if not least <= value <= most:
-        message = f"must be from {least} to {most}"
-        raise InvalidInput(f"{field} {message}.", fields=[{"field": field, "message": message}])
-    return value
 
 
 def forbid_control_characters(field: str, value: str, *, but: str = "") -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from madang.identity.model import Visitor
+from madang.kernel.bounds import within
 from madang.kernel.errors import Conflict
 from madang.machines.hosts.shapes import Hardware as Wanted
 from madang.machines.model import Machine
 from madang.machines.rules import pending
 from madang.machines.service import Machines
 from madang.machines.store import Quota, refuse_stale
-from madang.machines.wishes import LEAST_MEMORY, checked_network, within
+from madang.machines.wishes import LEAST_MEMORY, checked_network
 
 
 class Hardware:

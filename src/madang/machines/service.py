@@ -12,6 +12,7 @@ import msgspec
 from madang.identity.audit import Audit
 from madang.identity.model import Person, Visitor, checked_text
 from madang.kernel import clock
+from madang.kernel.bounds import within
 from madang.kernel.errors import Conflict, Forbidden, InvalidInput, LimitReached, MadangError, NotFound, Unavailable
 from madang.kernel.ground import Ground
 from madang.kernel.settings import SiteSettings
@@ -34,7 +35,6 @@ from madang.machines.wishes import (
     checked_network,
     checked_notes,
     quota_of,
-    within,
 )
 
 # Operations by which the further disks of a person become other ones.

@@ -42,16 +42,6 @@ def quota_of(limits: MachinesSettings) -> Quota:
     )
 
 
-def within(field: str, value: int | None, default: int, least: int, most: int) -> int:
-    """The value, or the default. Raises InvalidInput that names the field."""
-    if value is None:
-        return min(max(default, least), most)
-    if not least <= value <= most:
-        message = f"must be from {least} to {most}"
-        raise InvalidInput(f"{field} {message}.", fields=[{"field": field, "message": message}])
-    return value
-
-
 def checked_network(network: str, offered: Sequence[str]) -> str:
     """Raises InvalidInput for one that the site does not offer."""
     if network not in offered:
