@@ -15,8 +15,8 @@ WORDS = {
     412: "Was changed by somebody else meanwhile",
     422: "Cannot be used as it is; `fields` names what",
     429: "Too many attempts; `retry_after` says when again (seconds)",
-    503: "What it needs does not answer right now; nothing was changed",
-    507: "There is no room for it; nothing was changed",
+    503: "What it needs does not answer right now",
+    507: "There is no room for it",
 }
 # What answers with nothing but headers says so: a handler that returns Response[None] would be documented as JSON.
 NOTHING = ResponseSpec(None, description="Done")
