@@ -61,10 +61,12 @@ def change(connection: Any, uuid: str, edit: Callable[[str], str]) -> Definition
     try:
         return domain_xml.parse(inactive_xml(connection.defineXML(new)))
     except libvirt.libvirtError as error:
-        if "already being removed" in str(error):
-            raise failures.no_machine(uuid) from error
         # What libvirt does not take is wrong in the same way, whatever part of it found that out.
-        if error.get_error_domain() in (libvirt.VIR_FROM_DOMAIN, libvirt.VIR_FROM_XML, libvirt.VIR_FROM_CPU):
+        if not failures.is_gone(error) and error.get_error_domain() in (
+            libvirt.VIR_FROM_DOMAIN,
+            libvirt.VIR_FROM_XML,
+            libvirt.VIR_FROM_CPU,
+        ):
             raise failures.wrong_definition(str(error)) from error
         raise
 

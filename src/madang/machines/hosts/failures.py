@@ -93,10 +93,16 @@ def wrong_definition(detail: str) -> MadangError:
     return InvalidInput(detail, code="wrong_definition", title="libvirt does not take this definition")
 
 
+def is_gone(error: Any) -> bool:
+    """Whether a libvirtError says that there is no such machine, or none in a moment."""
+    gone = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_DOMAIN)
+    return error.get_error_code() in gone or "already being removed" in str(error)
+
+
 def from_libvirt(error: Any, host: str) -> MadangError:
     """What a libvirtError means. Lost connections are told apart by who asked (see connection.py)."""
     code, said = error.get_error_code(), (error.get_error_message() or str(error)).strip()
-    if code in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_DOMAIN):
+    if is_gone(error):
         return NotFound(said, code="no_such_machine", hint="Somebody may have removed it with other tools.")
     if code == libvirt.VIR_ERR_OPERATION_INVALID:
         if re.search(r"not running|not active|not paused", said):
