@@ -174,10 +174,14 @@ class Supervisor:
     ) -> Sight:
         host = self._fleet.hosts.get(machine.host)
         there = seen.get(machine.host)
+        found = there.get(machine.id) if there is not None else None
+        unsaid = machine.run is not None and machine.run.boot_device is None
+        if host is not None and found is not None and found.off and unsaid:
+            found = await host.look(machine.id)  # what a run that is over was booted from is read of one alone
         return Sight(
             connected=there is not None,
             down_since=host.down_since if host else None,
-            seen=there.get(machine.id) if there is not None else None,
+            seen=found,
             busy=busy,
             unsure=await self._unsure(machine) if there is not None else frozenset(),
             missing=tuple(sorted({one.path for one in machine.media if one.path} & missing)),

@@ -83,12 +83,12 @@ def _those(connection: Any, uuids: Sequence[str]) -> list[Any]:
 
 
 def look(connection: Any, uuid: str, local: bool, began: Mapping[str, float]) -> Seen:
-    """One, with the sizes of its disks while it runs."""
+    """One, with the sizes of its disks while it runs, and what it booted from last while it is off."""
     domain = domains.find(connection, uuid)
     number, reason = domain.state()
     seen = msgspec.structs.replace(_seen(domain, number, reason, local, began), persistent=bool(domain.isPersistent()))
-    if seen.state == "shut_off":
-        return seen
+    if number == libvirt.VIR_DOMAIN_SHUTOFF:
+        return _with_boot(seen, local)
     drives = tuple(_sized(domain, drive) for drive in seen.definition.drives)
     return msgspec.structs.replace(seen, definition=msgspec.structs.replace(seen.definition, drives=drives))
 
@@ -106,7 +106,7 @@ def _seen(domain: Any, number: int, reason: int, local: bool, began: Mapping[str
         own=inactive.name.startswith(NAME_PREFIX),
     )
     if number == libvirt.VIR_DOMAIN_SHUTOFF:
-        return _with_boot(seen, local)
+        return seen
     run = _run_of(domain.XMLDesc(0))
     seen = msgspec.structs.replace(
         seen,
