@@ -17,6 +17,7 @@ from madang.identity.sign_on import SignOn
 from madang.kernel.errors import MadangError, NotFound
 from madang.kernel.sockets import NO_LONGER_ALLOWED, WebSocket
 from madang.machines.hosts.host import Host
+from madang.machines.model import Machine
 from madang.machines.service import Machines
 
 RUN_ENDED = 4001
@@ -73,7 +74,7 @@ class Doors:
         )
         code, reason = ENGINE_LOST, "the machine does not answer"
         try:
-            code, reason = await self._let_through(door, engine)
+            code, reason = await self._let_through(door, machine, engine)
         except asyncio.CancelledError:
             if door.closing is None:
                 raise
@@ -82,7 +83,7 @@ class Doors:
             engine.close()
         await web_socket.close(code, reason)
 
-    async def _let_through(self, door: OpenDoor, engine: socket.socket) -> tuple[int, str]:
+    async def _let_through(self, door: OpenDoor, machine: Machine, engine: socket.socket) -> tuple[int, str]:
         """Carry bytes until it ends; gives why, as code and reason."""
         offered = door.web_socket.scope.get("subprotocols", ())
         await door.web_socket.accept("binary" if "binary" in offered else None)
@@ -93,21 +94,18 @@ class Doors:
             allowed = None if door.mode == "control" else ViewOnly()
             match await pump(door.web_socket, engine, self._counters, allowed):
                 case End.ENGINE:
-                    return await self._why(door.session)
+                    return await self._why(machine)
                 case End.FILTER:
                     return MISBEHAVED, "only looking is allowed"
         return ENGINE_LOST, "the machine does not answer"
 
-    async def _why(self, machine_id: str) -> tuple[int, str]:
+    async def _why(self, machine: Machine) -> tuple[int, str]:
         """Why the engine closed: mostly the run is over, or QEMU is on its way out. libvirt waits for that: a second or
-        two where nobody takes ended processes away at once; the record follows."""
+        two where nobody takes ended processes away at once."""
         until = asyncio.get_running_loop().time() + OFF_SECONDS
         while asyncio.get_running_loop().time() < until:
             try:
-                machine = await self._machines.store.get(machine_id)
-                if machine is None or machine.run is None:
-                    return RUN_ENDED, "the machine is off"
-                if (await self._machines.fleet.host_of(machine).look(machine_id)).off:
+                if (await self._machines.fleet.host_of(machine).look(machine.id)).off:
                     return RUN_ENDED, "the machine is off"
             except NotFound:
                 return RUN_ENDED, "the machine is gone"
